@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# One Makefile for everything; new files are found by pattern. Products go to
+# $(O), so that `make O=build/clang CC=clang-19` and the sanitised build live
+# beside the plain one. `make help` lists what there is; V=1 shows commands.
+
+VERSION     := 0.1.0
+O           ?= build
+PREFIX      ?= /usr/local
+SYSCONFDIR  ?= /etc
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+CC           = gcc
+BPF_CLANG   ?= clang-19
+BPFTOOL     ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+PKG_CONFIG  ?= pkg-config
+SCDOC       ?= scdoc
+MULTIARCH   := $(shell gcc -print-multiarch 2>/dev/null)
+
+ifeq ($(V),1)
+  Q :=
+  say = @:
+else
+  Q := @
+  say = @printf '  %-8s %s\n'
+endif
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# ------------------------------------------------------------------ libraries
+
+LIBRARIES := libbpf libuv yaml-0.1 jansson libmicrohttpd libcurl libmnl
+ifneq ($(filter-out help clean install-deps,$(or $(MAKECMDGOALS),all)),)
+  ifeq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && command -v $(BPF_CLANG) $(BPFTOOL) >/dev/null && echo yes),yes)
+    LIBRARY_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
+    LIBRARY_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIBRARIES))
+  else
+    DEPS_MISSING := 1
+  endif
+endif
+
+# -------------------------------------------------------------------- flags
+
+WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla \
+	-Wno-missing-field-initializers
+ifdef SANITIZE
+  OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+  LDFLAGS  += -fsanitize=address,undefined
+else
+  OPTIMISE := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+endif
+CPPFLAGS += -D_GNU_SOURCE -DFL_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(O) $(LIBRARY_CFLAGS)
+CFLAGS   += -std=gnu11 $(OPTIMISE) $(WARNINGS)
+LDLIBS   += $(LIBRARY_LIBS) -lm
+
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf \
+	-idirafter /usr/include/$(MULTIARCH)
+
+# ------------------------------------------------------------------ sources
+
+BPF_SOURCES  := $(wildcard bpf/*.bpf.c)
+SKELETONS    := $(BPF_SOURCES:bpf/%.bpf.c=$(O)/bpf/%.skel.h)
+USER_SOURCES := $(wildcard user/*/*.c)
+USER_OBJECTS := $(USER_SOURCES:%.c=$(O)/%.o)
+LIBRARY      := $(O)/libfairlead.a
+PROGRAMS     := $(O)/fairleadd $(O)/fairlead
+MAN_SOURCES  := $(wildcard user/man/*.scd)
+MAN_PAGES    := $(MAN_SOURCES:user/man/%.scd=$(O)/man/%)
+
+TEST_LIB_SOURCES := $(wildcard tests/lib/*.c)
+UNIT_SOURCES     := $(wildcard tests/unit/*.c tests/unit/*/*.c)
+BPF_TEST_SOURCES := $(wildcard tests/bpf/*.c tests/bpf/*/*.c)
+BENCH_SOURCES    := $(wildcard tests/bench/*.c)
+TEST_OBJECTS     := $(patsubst %.c,$(O)/%.o,$(TEST_LIB_SOURCES) $(UNIT_SOURCES) $(BPF_TEST_SOURCES) $(BENCH_SOURCES))
+
+.PHONY: all programs tests man
+all: programs man ## Build both programs and the man pages
+programs: $(PROGRAMS)
+tests: $(O)/tests/unit-tests $(O)/tests/bpf-tests ## Build the test programs of the C rings
+man: $(MAN_PAGES)
+
+ifdef DEPS_MISSING
+$(info Some build tools or libraries are missing.)
+$(info On Debian: sudo scripts/install-deps.sh   (sudo make test and sudo make run call it themselves))
+endif
+
+# -------------------------------------------------------------------- rules
+
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(say) BPF $@
+	@mkdir -p $(@D)
+	$(Q)$(BPF_CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+
+$(O)/%.o: %.c | $(SKELETONS)
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(TEST_OBJECTS): CPPFLAGS += -Itests
+
+$(LIBRARY): $(USER_OBJECTS)
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/fairleadd $(O)/fairlead: $(O)/%: $(O)/user/%.o $(LIBRARY)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/tests/unit-tests: $(UNIT_SOURCES:%.c=$(O)/%.o) $(TEST_LIB_SOURCES:%.c=$(O)/%.o) $(LIBRARY)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcriterion $(LDLIBS)
+
+$(O)/tests/bpf-tests: $(BPF_TEST_SOURCES:%.c=$(O)/%.o) $(TEST_LIB_SOURCES:%.c=$(O)/%.o) $(LIBRARY)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcriterion $(LDLIBS)
+
+$(O)/man/%: user/man/%.scd
+	$(say) MAN $@
+	@mkdir -p $(@D)
+	$(Q)$(SCDOC) < $< > $@
+
+-include $(shell find $(O) -name '*.d' -not -path '$(O)/*/build/*' 2>/dev/null)
+
+# ------------------------------------------------------------------ commands
+
+.PHONY: run test test-unit test-bpf test-e2e install uninstall install-deps format lint clean help
+
+run: ## Build, bring up the lab and watch traffic being spread (CONFIG=FILE runs the agent here)
+	$(Q)scripts/install-deps.sh build lab
+	$(Q)$(MAKE) --no-print-directory programs
+	$(Q)scripts/run
+
+test: ## All rings: unit, bpf, e2e, and the sanitised ones
+	$(Q)scripts/install-deps.sh build lab test
+	$(Q)scripts/run-tests all
+
+test-unit test-bpf test-e2e: test-%: ## One ring
+	$(Q)scripts/run-tests $*
+
+install-deps: ## Install what building and testing need (apt)
+	$(Q)scripts/install-deps.sh build lab test
+
+install: all ## Install below DESTDIR and PREFIX
+	install -Dm755 $(O)/fairleadd $(DESTDIR)$(PREFIX)/sbin/fairleadd
+	install -Dm755 $(O)/fairlead $(DESTDIR)$(PREFIX)/bin/fairlead
+	for page in $(MAN_PAGES); do \
+		install -Dm644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	install -Dm644 scripts/dist/fairlead.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fairlead
+	install -Dm644 scripts/dist/fairlead.yaml $(DESTDIR)$(PREFIX)/share/doc/fairlead/fairlead.yaml
+	[ -e $(DESTDIR)$(SYSCONFDIR)/fairlead/fairlead.yaml ] || \
+		install -Dm644 scripts/dist/fairlead.yaml $(DESTDIR)$(SYSCONFDIR)/fairlead/fairlead.yaml
+	install -d $(DESTDIR)$(SYSCONFDIR)/fairlead/services.d $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' scripts/dist/fairleadd.service.in \
+		> $(DESTDIR)$(UNITDIR)/fairleadd.service
+
+uninstall: ## Remove what install laid down; the configuration stays
+	rm -f $(DESTDIR)$(PREFIX)/sbin/fairleadd $(DESTDIR)$(PREFIX)/bin/fairlead
+	for page in $(notdir $(MAN_PAGES)); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page; done
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fairlead $(DESTDIR)$(UNITDIR)/fairleadd.service
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/fairlead
+
+FORMATTED = $(shell git ls-files '*.c' '*.h')
+format: ## Lay out every C file by .clang-format
+	$(Q)clang-format-19 -i $(FORMATTED)
+lint: ## Say which files `make format` would change, and check shell scripts
+	$(Q)clang-format-19 --dry-run -Werror $(FORMATTED)
+
+clean: ## Remove build/
+	$(Q)rm -rf build
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z][a-z0-9 -]*:.*## /{ printf "  make %-32s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

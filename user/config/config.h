@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "core/addr.h"
+#include "core/log.h"
+#include "core/problem.h"
+#include "model/service.h"
+#include "model/snapshot.h"
+
+/**
+ * @file config.h
+ * The configuration file, checked and typed.
+ *
+ * Every option is a row in options.c (key, type, range, default, whether a
+ * reload can change it, help): the reader, --print-config, the man page check
+ * and "known, not supported by this version" all come from there.
+ */
+
+enum fl_edge_mode { FL_MODE_AUTO = 0, FL_MODE_NATIVE, FL_MODE_GENERIC };
+
+struct fl_registry_config {
+	char *name; /**< unique; the type, or what `name:` says */
+	char *type; /**< "file" */
+	char *path; /**< file: directory to watch */
+	unsigned line, column;
+};
+
+struct fl_config {
+	char *file; /**< as given on the command line */
+	char *node_name; /**< default: the host name */
+	char *node_zone; /**< NULL = none */
+	enum fl_log_level log_level;
+	enum fl_log_format log_format;
+	char *state_dir;
+	char *bpffs;
+	char *control_socket;
+	char *control_group;
+	mode_t control_mode;
+	struct fl_ip http_addr; /**< where `http.listen` binds */
+	uint16_t http_port;     /**< host order; 0 = no HTTP server ("off") */
+	struct fl_limits limits;
+
+	char **interfaces; /**< of `edge`; none = no edge path */
+	size_t interface_count;
+	enum fl_edge_mode edge_mode;
+	uint16_t nat_port_min, nat_port_max; /**< host order, inclusive */
+	struct fl_ip *nat_sources;
+	size_t nat_source_count;
+	struct fl_prefix tunnel_source[FL_FAMILIES]; /**< by family of the outer header */
+	bool has_tunnel_source[FL_FAMILIES];
+	uint32_t hash_seed;
+
+	char **target_interfaces; /**< of `target`; none = no target path */
+	size_t target_interface_count;
+	struct fl_prefix *target_from;
+	size_t target_from_count;
+
+	struct fl_registry_config *registries;
+	size_t registry_count;
+	struct fl_service **services; /**< declared inline; registry "inline" */
+	size_t service_count;
+
+	struct fl_option_origin *origins; /**< for --print-config; private to config.c */
+};
+
+/**
+ * Read and check a file. All errors are collected, not only the first.
+ * @param ret  set when there are no errors; warnings do not prevent it
+ * @return 0; -EINVAL when errors were added; -ENOENT/-EACCES/… when the file
+ *         could not be read (also added as a problem); -ENOMEM
+ */
+int fl_config_load(const char *file, struct fl_problems *problems, struct fl_config **ret);
+/** NULL is welcome. */
+void fl_config_free(struct fl_config *config);
+
+/** Write effective values as YAML, each with a comment that says where it came
+ * from: "default" or FILE:LINE. */
+void fl_config_print(const struct fl_config *config, FILE *out);
+
+/**
+ * Which options differ between two configurations and cannot be reloaded.
+ * @return key of the first such option, or NULL when a reload can do it all
+ */
+const char *fl_config_needs_restart(const struct fl_config *old, const struct fl_config *new);
+
+/** One documented option, for man page checks and help. */
+struct fl_option_doc {
+	const char *key;  /**< dotted: "edge.nat.ports" */
+	const char *type; /**< in words: "integer 1-65535" */
+	const char *fallback;
+	const char *help;
+	bool reloadable;
+	bool supported;
+};
+/** @return array that ends with a NULL key; static */
+const struct fl_option_doc *fl_config_options(void);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "core/problem.h"
+#include "core/vec.h"
+#include "model/service.h"
+
+/**
+ * @file services.h
+ * The `services:` list: the same in the configuration file, in files of a
+ * registry directory, in `fairlead plan FILE` and, later, in a registry's
+ * key-value store.
+ */
+typedef FL_VEC(struct fl_service *) fl_service_vec;
+
+/**
+ * Read a file that holds `services:` and nothing else.
+ *
+ * Services with errors are left out and reported; the rest is returned, so the
+ * caller decides (the file registry keeps its last good content instead).
+ * @param registry  name put into each service
+ * @return 0, -EINVAL when errors were added, -errno when unreadable (added too)
+ */
+int fl_services_load(const char *file, const char *registry, struct fl_problems *problems,
+	fl_service_vec *ret);
+
+/** The same from memory; `name` stands for the file in messages. */
+int fl_services_parse(const char *text, size_t length, const char *name, const char *registry,
+	struct fl_problems *problems, fl_service_vec *ret);
+
+void fl_services_done(fl_service_vec *services);

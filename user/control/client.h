@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <jansson.h>
+
+#include "core/failure.h"
+
+/**
+ * @file client.h
+ * The CLI's way to the agent: HTTP over the Unix socket.
+ *
+ * @param path  "/api/v1/services"
+ * @param ret   the decoded body of a 200
+ * @return 0; -ENOENT (404), -ECONNREFUSED (no agent), -EACCES (not allowed to
+ *         open the socket), -EPROTO (an answer that is none of ours), each with words
+ */
+int fl_client_get(
+	const char *socket, const char *path, struct fl_failure *failure, json_t **ret);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "config/config.h"
+#include "core/failure.h"
+#include "kernel/maps.h"
+
+/**
+ * @file kernel.h
+ * Loading and adopting: from nothing, or from what an earlier agent left, to
+ * maps and programs in the kernel. Together with the files beside it the only
+ * code that calls libbpf.
+ */
+struct fl_kernel {
+	char *bpffs;
+	struct fl_maps maps;
+	bool adopted;   /**< maps of an earlier agent were found and are in use */
+	int edge_fd;    /**< program `edge`; -1 = no edge path */
+	int explain_fd; /**< program `explain` */
+	int target_fd;  /**< program `target`; -1 = no target path */
+	struct fl_skeletons *skeletons; /**< private to kernel.c */
+};
+
+/**
+ * Bring maps and programs into the kernel and pin them.
+ *
+ * Mounts a bpffs at /sys/fs/bpf if there is none (and logs it), makes the
+ * directory, reuses pinned maps whose ABI and limits fit (so flows go on), and
+ * loads the programs with `config`'s switches. Links are links.h's.
+ * @return 0; -EPROTO (pinned maps of another ABI or other limits: the failure
+ *         names the --detach line); -EPERM and others with message and hint
+ */
+int fl_kernel_open(const struct fl_config *config, struct fl_failure *failure,
+	struct fl_kernel **ret);
+/** Close descriptors. Pins stay, and so does forwarding. NULL is welcome. */
+void fl_kernel_close(struct fl_kernel *kernel);
+
+/** Remove every link, program and map below `bpffs`, and the directory.
+ * @return 0 (also when there was nothing), -errno */
+int fl_kernel_detach(const char *bpffs, struct fl_failure *failure);

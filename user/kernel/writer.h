@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "core/failure.h"
+#include "kernel/maps.h"
+#include "model/plan.h"
+
+/**
+ * @file writer.h
+ * Carries plans out in the maps: each step compares first and writes only what
+ * differs, so that it can be repeated, and counts its writes.
+ */
+struct fl_writes {
+	uint64_t slots; /**< 8-byte stores into `slots` */
+	uint64_t services;
+	uint64_t names;
+	uint64_t endpoints;
+	uint64_t frontends;
+	uint64_t slots_moved; /**< slots whose `now` changed in tables that stayed in place */
+};
+
+struct fl_writer;
+
+/** Adopts ids, regions and frontends from the maps. @return 0, -ENOMEM, -errno */
+int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_writer **ret);
+void fl_writer_free(struct fl_writer *writer);
+
+/** Give ids to every service of a snapshot. @return 0, -ENOSPC with words, -ENOMEM */
+int fl_writer_assign(
+	struct fl_writer *writer, struct fl_snapshot *snapshot, struct fl_failure *failure);
+
+/**
+ * Carry one step out.
+ * @param now_s  CLOCK_BOOTTIME seconds
+ * @return 0, -ENOSPC (no room for a table: says so), -errno
+ */
+int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_t now_s,
+	struct fl_failure *failure);
+
+/** After a restart: remove whatever the maps hold that `snapshot` does not. */
+int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot, uint32_t now_s,
+	struct fl_failure *failure);
+
+/** Totals since fl_writer_new. */
+const struct fl_writes *fl_writer_writes(const struct fl_writer *writer);
+/** Slots in use over all tables. */
+uint32_t fl_writer_slots_in_use(const struct fl_writer *writer);

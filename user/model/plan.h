@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/snapshot.h"
+
+/**
+ * @file plan.h
+ * The ordered steps that lead from one snapshot to the next.
+ *
+ * Order (design 3.1 rule 8): what comes first exists before it is used, what
+ * goes leaves the slots before it stops taking traffic:
+ *
+ *   endpoints that are new or up → tables → services → frontends →
+ *   frontends that go → services that go → endpoints that leave
+ *
+ * Every step says what shall be, not what to toggle, so that a plan broken off
+ * halfway can be carried out again from the start. Services that are the same
+ * in both snapshots yield no step. Pure.
+ */
+enum fl_step_kind {
+	FL_STEP_ENDPOINT,        /**< row exists with its address; an UP state is written now */
+	FL_STEP_TABLE,           /**< slots of one family hold the table of the new service */
+	FL_STEP_SERVICE,         /**< row of the service */
+	FL_STEP_FRONTEND,        /**< frontend leads to the service */
+	FL_STEP_FRONTEND_GONE,
+	FL_STEP_SERVICE_GONE,    /**< row, tables and name */
+	FL_STEP_ENDPOINT_STATE,  /**< DRAINING, DOWN or MAINTENANCE is written */
+	FL_STEP_ENDPOINT_GONE,   /**< row is freed once nothing holds it */
+};
+
+struct fl_step {
+	enum fl_step_kind kind;
+	const struct fl_service *service;   /**< the new one; for …_GONE the old one */
+	const struct fl_endpoint *endpoint; /**< of `service`; NULL when not an endpoint's step */
+	const struct fl_frontend *frontend; /**< of `service`; NULL when not a frontend's step */
+	enum fl_family family;              /**< of FL_STEP_TABLE */
+};
+
+/** Borrows both snapshots: keep them while it lives. */
+struct fl_plan {
+	struct fl_step *steps;
+	size_t count;
+};
+
+/**
+ * Compare. @param applied may be NULL: nothing is known to be in place.
+ * Ids must have been assigned in both. @return 0, -ENOMEM
+ */
+int fl_plan_diff(const struct fl_snapshot *applied, const struct fl_snapshot *desired,
+	struct fl_plan *ret);
+void fl_plan_done(struct fl_plan *plan);

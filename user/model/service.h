@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/addr.h"
+#include "core/problem.h"
+
+/**
+ * @file service.h
+ * A service as somebody declared it: the unit that registries publish, plans
+ * compare and the kernel serves.
+ *
+ * A finished service is immutable and counted by reference, so that snapshots
+ * share the ones that did not change. Only its ids are filled in later, once,
+ * by model/ids. Pure: no sockets, maps, clock or log.
+ */
+
+/** How the node path chooses; the edge path is always Maglev. */
+enum fl_balance { FL_MAGLEV = 0 };
+
+struct fl_frontend {
+	struct fl_ip addr;
+	uint16_t port; /**< host order; 0 = every port */
+	uint8_t proto; /**< IPPROTO_TCP or IPPROTO_UDP */
+	unsigned line, column; /**< where it was declared, in the service's file */
+	uint32_t id; /**< 0 until model/ids gave one */
+};
+
+struct fl_endpoint {
+	struct fl_ip addr;
+	uint16_t port;   /**< host order; 0 = the frontend's */
+	uint16_t weight; /**< 0 = takes no new flows */
+	enum fl_state state;
+	char *zone; /**< NULL = unknown */
+	char *node; /**< NULL = unknown */
+	unsigned line, column;
+	uint32_t id; /**< 0 until model/ids gave one */
+};
+
+struct fl_service {
+	unsigned references;
+	char *name;
+	enum fl_forward forward;
+	enum fl_balance balance;
+	enum fl_udp udp;
+	uint32_t slots;        /**< table size asked for; 0 = from the ladder */
+	uint32_t settle_tcp_s; /**< W and E of design 3.1, default 900 */
+	uint32_t settle_udp_s; /**< default 60 */
+	uint8_t panic_percent; /**< 0 = off */
+	bool cross_family;     /**< ipip, gue: use endpoints of both families for each frontend */
+	struct fl_frontend *frontends;
+	size_t frontend_count;
+	struct fl_endpoint *endpoints; /**< sorted by address, then port */
+	size_t endpoint_count;
+	char *registry; /**< name of the registry that declared it: "inline" for the config file */
+	char *file;     /**< NULL = not from a file */
+	unsigned line, column;
+	uint32_t id; /**< 0 until model/ids gave one */
+};
+
+#define FL_SETTLE_TCP_DEFAULT_S 900
+#define FL_SETTLE_UDP_DEFAULT_S 60
+
+/** A service with defaults and one reference. @return NULL when out of memory */
+struct fl_service *fl_service_new(const char *name);
+struct fl_service *fl_service_ref(struct fl_service *service);
+/** NULL is welcome. */
+void fl_service_unref(struct fl_service *service);
+
+/** Append one; the caller fills it in. Only before the service is published.
+ * @return NULL when out of memory */
+struct fl_frontend *fl_service_add_frontend(struct fl_service *service);
+struct fl_endpoint *fl_service_add_endpoint(struct fl_service *service);
+
+/**
+ * Sort the endpoints and check what needs the whole service: duplicate
+ * frontends and endpoints, ports that the forward mode cannot change, a frontend
+ * without any usable endpoint, counts, an unusable `slots`. Says what is wrong
+ * with file, line and column.
+ * @return false when an error was added
+ */
+bool fl_service_finish(struct fl_service *service, struct fl_problems *problems);
+
+/** Whether frontends of `family` may use the endpoint (design 3.2, address families). */
+bool fl_service_uses(
+	const struct fl_service *service, enum fl_family family, const struct fl_endpoint *endpoint);
+bool fl_service_has_family(const struct fl_service *service, enum fl_family family);
+
+/** Size of the table for a family: `slots`, or the smallest of the ladder that
+ * is ≥ 100 × the usable endpoints whatever their health. 0 = no frontend of it. */
+uint32_t fl_service_table_size(const struct fl_service *service, enum fl_family family);
+
+/** Whether two services would be served in the same way. Ids, references and
+ * the place of declaration do not count. */
+bool fl_service_equal(const struct fl_service *a, const struct fl_service *b);
+
+const char *fl_forward_name(enum fl_forward forward);
+const char *fl_state_name(enum fl_state state);
+const char *fl_proto_name(uint8_t proto); /**< "tcp", "udp" */
+/** "10.0.0.10:80/tcp". @return `buffer` */
+char *fl_frontend_format(const struct fl_frontend *frontend, char buffer[FL_SOCKET_TEXT]);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "config/config.h"
+#include "config/services.h"
+#include "core/problem.h"
+
+/**
+ * @file driver.h
+ * What a registry driver is, and what it gets.
+ *
+ * A driver speaks to one kind of registry. It is one file that exports one
+ * `const struct fl_registry_driver`, and one row in registry.c. It never
+ * blocks the loop and never touches maps; what it knows it publishes as a
+ * whole list, which replaces its last one.
+ */
+struct fl_registry;
+
+struct fl_registry_driver {
+	const char *type; /**< the key in `registries:` */
+	/** Begin. The first publish may come from within. @return 0, -errno (then
+	 * nothing is left running; the failure is in the registry's last error) */
+	int (*start)(struct fl_registry *registry);
+	/** End: close handles; `registry` stays valid until the loop ran once more. */
+	void (*stop)(struct fl_registry *registry);
+	/** Look again now (SIGHUP). */
+	void (*refresh)(struct fl_registry *registry);
+};
+
+/** One registry of the configuration, alive. Owned by registry.c. */
+struct fl_registry {
+	const struct fl_registry_driver *driver;
+	const struct fl_registry_config *config;
+	uv_loop_t *loop;
+	void *state; /**< the driver's own */
+	struct fl_registry_set *set;
+
+	fl_service_vec services; /**< as last published */
+	struct fl_problems problems; /**< of the last reading; shown until it is mended */
+	bool up;              /**< the registry could be read */
+	bool published;       /**< at least once */
+	uint64_t published_ms; /**< CLOCK_REALTIME of the last good reading */
+	uint64_t updates;     /**< publishes that changed something */
+	char last_error[256]; /**< empty = none */
+};
+
+/** Hand over a whole list: the vector's content moves to the registry, and the
+ * set's owner is told. `problems` replaces the registry's. */
+void fl_registry_publish(
+	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems);
+
+/** Say that the registry could not be read; what was published stays in force. */
+void fl_registry_failed(struct fl_registry *registry, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
