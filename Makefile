@@ -74,7 +74,8 @@ BPF_TEST_SOURCES := $(wildcard tests/bpf/*.c tests/bpf/*/*.c)
 BENCH_SOURCES    := $(wildcard tests/bench/*.c)
 TEST_OBJECTS     := $(patsubst %.c,$(O)/%.o,$(TEST_LIB_SOURCES) $(UNIT_SOURCES) $(BPF_TEST_SOURCES) $(BENCH_SOURCES))
 
-.PHONY: all programs tests man
+.PHONY: all objects programs tests man
+objects: $(USER_OBJECTS) $(patsubst %.c,$(O)/%.o,$(wildcard user/*.c)) $(TEST_OBJECTS) ## Compile everything, link nothing
 all: programs man ## Build both programs and the man pages
 programs: $(PROGRAMS)
 tests: $(O)/tests/unit-tests $(O)/tests/bpf-tests ## Build the test programs of the C rings
