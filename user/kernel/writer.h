@@ -41,6 +41,9 @@ int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_
 int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot, uint32_t now_s,
 	struct fl_failure *failure);
 
+/** Look once, about every second: free the ids and slots that nothing holds any more. */
+void fl_writer_tick(struct fl_writer *writer, uint32_t now_s);
+
 /** Totals since fl_writer_new. */
 const struct fl_writes *fl_writer_writes(const struct fl_writer *writer);
 /** Slots in use over all tables. */

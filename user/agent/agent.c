@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Starting, running and leaving.
+ *
+ * Order of a start: lock → maps and programs → what the maps hold is adopted →
+ * routes and links → registries → API. Nothing is torn down on the way out:
+ * pins keep forwarding, and the next agent adopts them.
+ */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/notify.h"
+#include "agent/state.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "kernel/bpffs.h"
+#include "kernel/nat.h"
+
+#define TICK_MS 1000
+
+static void say_failure(const char *message, const struct fl_failure *failure)
+{
+	if (failure->hint[0])
+		fl_log(FL_LOG_ERROR, "agent", message, FL_STR("err", failure->message),
+			FL_STR("hint", failure->hint));
+	else
+		fl_log(FL_LOG_ERROR, "agent", message, FL_STR("err", failure->message));
+}
+
+static void on_stop(uv_signal_t *signal, int number)
+{
+	struct fl_agent *agent = signal->data;
+
+	fl_log(FL_LOG_INFO, "agent", "stopping, forwarding goes on", FL_STR("signal", strsignal(number)));
+	fl_notify("STOPPING=1");
+	uv_stop(&agent->loop);
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+	struct fl_agent *agent = signal->data;
+
+	(void)number;
+	fl_agent_reload(agent);
+	fl_registry_set_refresh(&agent->declared->registries);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct fl_agent *agent = timer->data;
+	struct fl_failure failure = { 0 };
+
+	if (fl_nat_tick(&agent->kernel->maps, &failure) < 0)
+		say_failure("the nat table cannot grow", &failure);
+	fl_writer_tick(agent->writer, fl_clock_boot_s());
+	fl_agent_free_retired(agent);
+}
+
+static void start_handles(struct fl_agent *agent)
+{
+	uv_loop_t *loop = &agent->loop;
+
+	uv_signal_init(loop, &agent->term);
+	uv_signal_init(loop, &agent->interrupt);
+	uv_signal_init(loop, &agent->hangup);
+	uv_timer_init(loop, &agent->tick);
+	uv_timer_init(loop, &agent->apply_timer);
+	uv_timer_init(loop, &agent->config_timer);
+	uv_fs_event_init(loop, &agent->config_watch);
+	agent->term.data = agent->interrupt.data = agent->hangup.data = agent->tick.data = agent;
+	uv_signal_start(&agent->term, on_stop, SIGTERM);
+	uv_signal_start(&agent->interrupt, on_stop, SIGINT);
+	uv_signal_start(&agent->hangup, on_hangup, SIGHUP);
+}
+
+/* The lock comes before anything that is pinned is touched. */
+static enum fl_exit lock(struct fl_agent *agent, const struct fl_config *config)
+{
+	struct fl_failure failure = { 0 };
+	int r = fl_bpffs_prepare(config->bpffs, &failure);
+
+	if (r < 0) {
+		say_failure("cannot use the bpffs directory", &failure);
+		return FL_EXIT_KERNEL;
+	}
+	r = fl_lock_take(&agent->lock, config->state_dir, config->bpffs, &failure);
+	if (r < 0) {
+		say_failure("not started", &failure);
+		return r == -EWOULDBLOCK ? FL_EXIT_LOCKED : FL_EXIT_KERNEL;
+	}
+	return FL_EXIT_OK;
+}
+
+/* Maps, programs and what they hold. */
+static int open_kernel(
+	struct fl_agent *agent, const struct fl_config *config, struct fl_failure *failure)
+{
+	int r = fl_kernel_open(config, failure, &agent->kernel);
+
+	if (r < 0)
+		return r;
+	agent->generation = agent->kernel->maps.meta->generation;
+	return fl_writer_new(&agent->kernel->maps, failure, &agent->writer);
+}
+
+static int start_paths(
+	struct fl_agent *agent, const struct fl_config *config, struct fl_failure *failure)
+{
+	int r;
+
+	if (config->interface_count == 0 && config->target_interface_count == 0) {
+		fl_log(FL_LOG_WARNING, "agent", "no interface is configured: nothing will be balanced");
+		return 0;
+	}
+	r = fl_routes_start(agent->kernel, config, &agent->loop, failure, &agent->routes);
+	if (r < 0)
+		return r;
+	return fl_links_start(agent->kernel, config, &agent->loop, failure, &agent->links);
+}
+
+static enum fl_exit start(struct fl_agent *agent, struct fl_config *config)
+{
+	struct fl_server_hooks hooks = { .view = fl_agent_view, .context = agent };
+	struct fl_failure failure = { 0 };
+	int r = open_kernel(agent, config, &failure);
+
+	if (r >= 0)
+		r = start_paths(agent, config, &failure);
+	if (r < 0) {
+		say_failure("not started", &failure);
+		fl_config_free(config);
+		return FL_EXIT_KERNEL;
+	}
+	if (fl_agent_declare(agent, config) < 0) {
+		fl_log(FL_LOG_ERROR, "agent", "not started: out of memory");
+		fl_config_free(config);
+		return FL_EXIT_KERNEL;
+	}
+	if (fl_server_start(config, &agent->loop, &hooks, &failure, &agent->server) < 0) {
+		say_failure("cannot serve the API", &failure);
+		return FL_EXIT_KERNEL;
+	}
+	fl_agent_watch_config(agent);
+	uv_timer_start(&agent->tick, on_tick, TICK_MS, TICK_MS);
+	fl_agent_schedule(agent);
+	return FL_EXIT_OK;
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+	(void)context;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void stop(struct fl_agent *agent)
+{
+	if (agent->server)
+		fl_server_stop(agent->server);
+	if (agent->declared)
+		fl_registry_set_stop(&agent->declared->registries);
+	if (agent->links)
+		fl_links_stop(agent->links);
+	if (agent->routes)
+		fl_routes_stop(agent->routes);
+	uv_walk(&agent->loop, close_handle, NULL);
+	uv_run(&agent->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&agent->loop);
+}
+
+static void release(struct fl_agent *agent)
+{
+	if (agent->declared) {
+		agent->declared->next = agent->retired;
+		agent->retired = agent->declared;
+	}
+	for (struct fl_declared *declared = agent->retired; declared; declared = declared->next)
+		declared->turns = UINT_MAX / 2;
+	fl_agent_free_retired(agent);
+	fl_snapshot_unref(agent->applied);
+	fl_problems_done(&agent->conflicts);
+	fl_writer_free(agent->writer);
+	fl_kernel_close(agent->kernel);
+	fl_lock_release(&agent->lock);
+}
+
+enum fl_exit fl_agent_run(struct fl_config *config)
+{
+	struct fl_agent agent = { .lock = FL_LOCK_NONE, .started_ms = fl_clock_real_ms() };
+	enum fl_exit code;
+
+	signal(SIGPIPE, SIG_IGN);
+	fl_log_setup(config->log_level, config->log_format);
+	if (uv_loop_init(&agent.loop) < 0) {
+		fl_config_free(config);
+		return FL_EXIT_KERNEL;
+	}
+	start_handles(&agent);
+	fl_log(FL_LOG_INFO, "agent", "starting", FL_STR("version", FL_VERSION),
+		FL_STR("config", config->file), FL_STR("node", config->node_name));
+	code = lock(&agent, config);
+	if (code == FL_EXIT_OK) {
+		code = start(&agent, config);
+		if (code == FL_EXIT_OK)
+			uv_run(&agent.loop, UV_RUN_DEFAULT);
+	} else {
+		fl_config_free(config);
+	}
+	stop(&agent);
+	release(&agent);
+	return code;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Another configuration while running: by SIGHUP, or because the file was
+ * written or replaced. What is wrong with it is said, and nothing changes.
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/notify.h"
+#include "agent/state.h"
+#include "core/cleanup.h"
+#include "core/log.h"
+
+#define DEBOUNCE_MS 100
+
+static void on_published(void *context)
+{
+	fl_agent_schedule(context);
+}
+
+int fl_agent_declare(struct fl_agent *agent, struct fl_config *config)
+{
+	struct fl_declared *declared = calloc(1, sizeof(*declared));
+	struct fl_declared *old = agent->declared;
+	int r;
+
+	if (!declared)
+		return -ENOMEM;
+	declared->config = config;
+	agent->declared = declared;
+	r = fl_registry_set_start(&declared->registries, &agent->loop, config, on_published, agent);
+	if (r < 0) {
+		agent->declared = old;
+		free(declared);
+		return r;
+	}
+	if (old) {
+		fl_registry_set_stop(&old->registries);
+		old->next = agent->retired;
+		agent->retired = old;
+	}
+	return 0;
+}
+
+void fl_agent_free_retired(struct fl_agent *agent)
+{
+	struct fl_declared **at = &agent->retired;
+
+	while (*at) {
+		struct fl_declared *declared = *at;
+
+		if (declared->turns++ < 2) {
+			at = &declared->next;
+			continue;
+		}
+		*at = declared->next;
+		free(declared->registries.registries);
+		fl_config_free(declared->config);
+		free(declared);
+	}
+}
+
+static void log_problems(const struct fl_problems *problems)
+{
+	for (size_t i = 0; i < problems->count; i++) {
+		char line[1024];
+
+		fl_log(problems->items[i].warning ? FL_LOG_WARNING : FL_LOG_ERROR, "config", "problem",
+			FL_STR("at", fl_problem_format(&problems->items[i], line, sizeof(line))));
+	}
+}
+
+/* Tell the paths that read the configuration themselves. */
+static void configure_paths(struct fl_agent *agent, const struct fl_config *config)
+{
+	if (agent->links)
+		fl_links_configure(agent->links, config);
+	if (agent->routes)
+		fl_routes_configure(agent->routes, config);
+}
+
+void fl_agent_reload(struct fl_agent *agent)
+{
+	struct fl_problems problems = { 0 };
+	struct fl_config *config = NULL;
+	const char *key = NULL;
+	int r;
+
+	fl_notify("RELOADING=1");
+	r = fl_config_load(agent->declared->config->file, &problems, &config);
+	log_problems(&problems);
+	if (r >= 0)
+		key = fl_config_needs_restart(agent->declared->config, config);
+	if (r < 0) {
+		fl_log(FL_LOG_ERROR, "config", "not reloaded, keeping the previous configuration",
+			FL_UINT("errors", problems.errors));
+	} else if (key) {
+		fl_log(FL_LOG_ERROR, "config", "not reloaded: an option needs a restart", FL_STR("key", key));
+	} else if (fl_agent_declare(agent, config) < 0) {
+		fl_log(FL_LOG_ERROR, "config", "not reloaded: out of memory");
+	} else {
+		fl_log_setup(config->log_level, config->log_format);
+		configure_paths(agent, config);
+		fl_log(FL_LOG_INFO, "config", "reloaded", FL_STR("file", config->file));
+		config = NULL; /* in force */
+		fl_agent_schedule(agent);
+	}
+	fl_config_free(config);
+	fl_problems_done(&problems);
+	fl_notify("READY=1");
+}
+
+static void on_settled(uv_timer_t *timer)
+{
+	fl_agent_reload(timer->data);
+}
+
+/* The directory is watched, since editors and configuration tools replace files. */
+static void on_config_event(uv_fs_event_t *watch, const char *name, int events, int status)
+{
+	struct fl_agent *agent = watch->data;
+	_cleanup_free_ char *file = strdup(agent->declared->config->file);
+
+	(void)events;
+	if (status < 0 || !file || !name || strcmp(basename(file), name) != 0)
+		return;
+	uv_timer_start(&agent->config_timer, on_settled, DEBOUNCE_MS, 0);
+}
+
+void fl_agent_watch_config(struct fl_agent *agent)
+{
+	_cleanup_free_ char *file = strdup(agent->declared->config->file);
+	int r;
+
+	if (!file)
+		return;
+	agent->config_watch.data = agent;
+	agent->config_timer.data = agent;
+	r = uv_fs_event_start(&agent->config_watch, on_config_event, dirname(file), 0);
+	if (r < 0)
+		fl_log(FL_LOG_WARNING, "config", "cannot watch the file; SIGHUP still reloads it",
+			FL_STR("err", uv_strerror(r)));
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "agent/state.h"
+
+void fl_agent_view(void *context, struct fl_view *ret)
+{
+	struct fl_agent *agent = context;
+
+	*ret = (struct fl_view){
+		.config = agent->declared->config,
+		.applied = agent->applied,
+		.maps = &agent->kernel->maps,
+		.links = agent->links,
+		.routes = agent->routes,
+		.registries = &agent->declared->registries,
+		.conflicts = &agent->conflicts,
+		.apply = &agent->stats,
+		.writes = fl_writer_writes(agent->writer),
+		.started_ms = agent->started_ms,
+		.applied_ms = agent->applied_ms,
+		.adopted = agent->kernel->adopted,
+	};
+	if (!agent->applied)
+		ret->not_ready = "no snapshot has been applied yet";
+}
