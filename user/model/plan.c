@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "model/plan.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/vec.h"
+
+/*
+ * Each changed service adds its steps to one list per kind; the lists end to
+ * end, in the order of enum fl_step_kind, are the plan.
+ */
+struct builder {
+	const struct fl_snapshot *desired;
+	FL_VEC(struct fl_step) steps[FL_STEP_KINDS];
+	bool out_of_memory;
+	/* Every frontend of `desired`, sorted; made when first asked for. */
+	const struct fl_frontend **frontends;
+	size_t frontend_count;
+};
+
+static void add(struct builder *builder, struct fl_step step)
+{
+	struct fl_step *place = fl_vec_push(&builder->steps[step.kind]);
+
+	if (place)
+		*place = step;
+	else
+		builder->out_of_memory = true;
+}
+
+static void add_endpoint(struct builder *builder, enum fl_step_kind kind,
+	const struct fl_service *service, const struct fl_endpoint *endpoint)
+{
+	add(builder, (struct fl_step){ .kind = kind, .service = service, .endpoint = endpoint });
+}
+
+static void add_frontend(struct builder *builder, enum fl_step_kind kind,
+	const struct fl_service *service, const struct fl_frontend *frontend)
+{
+	add(builder, (struct fl_step){ .kind = kind, .service = service, .frontend = frontend });
+}
+
+/* ------------------------------------------------------------- frontends */
+
+static int compare_frontends(const struct fl_frontend *a, const struct fl_frontend *b)
+{
+	int order = fl_ip_compare(&a->addr, &b->addr);
+
+	if (order == 0)
+		order = (a->port > b->port) - (a->port < b->port);
+	if (order == 0)
+		order = (a->proto > b->proto) - (a->proto < b->proto);
+	return order;
+}
+
+static int compare_frontend_pointers(const void *a, const void *b)
+{
+	return compare_frontends(
+		*(const struct fl_frontend *const *)a, *(const struct fl_frontend *const *)b);
+}
+
+static bool service_has_frontend(
+	const struct fl_service *service, const struct fl_frontend *frontend)
+{
+	for (size_t i = 0; service && i < service->frontend_count; i++) {
+		if (compare_frontends(&service->frontends[i], frontend) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void collect_desired_frontends(struct builder *builder)
+{
+	const struct fl_snapshot *desired = builder->desired;
+	size_t count = 0;
+
+	for (size_t i = 0; i < desired->service_count; i++)
+		count += desired->services[i]->frontend_count;
+	builder->frontends = calloc(count + 1, sizeof(*builder->frontends));
+	if (!builder->frontends) {
+		builder->out_of_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < desired->service_count; i++) {
+		const struct fl_service *service = desired->services[i];
+
+		for (size_t j = 0; j < service->frontend_count; j++)
+			builder->frontends[builder->frontend_count++] = &service->frontends[j];
+	}
+	qsort(builder->frontends, count, sizeof(*builder->frontends), compare_frontend_pointers);
+}
+
+/** Whether any service of the new snapshot has it: then that one's step takes it over. */
+static bool is_still_desired(struct builder *builder, const struct fl_frontend *frontend)
+{
+	if (!builder->frontends)
+		collect_desired_frontends(builder);
+	return builder->frontends &&
+	       bsearch(&frontend, builder->frontends, builder->frontend_count,
+		       sizeof(*builder->frontends), compare_frontend_pointers);
+}
+
+static void diff_frontends(
+	struct builder *builder, const struct fl_service *old, const struct fl_service *new)
+{
+	for (size_t i = 0; new && i < new->frontend_count; i++) {
+		if (!service_has_frontend(old, &new->frontends[i]))
+			add_frontend(builder, FL_STEP_FRONTEND, new, &new->frontends[i]);
+	}
+	for (size_t i = 0; old && i < old->frontend_count; i++) {
+		if (!service_has_frontend(new, &old->frontends[i]) &&
+			!is_still_desired(builder, &old->frontends[i]))
+			add_frontend(builder, FL_STEP_FRONTEND_GONE, old, &old->frontends[i]);
+	}
+}
+
+/* ------------------------------------------------------------- endpoints */
+
+static int compare_endpoints(const struct fl_endpoint *a, const struct fl_endpoint *b)
+{
+	int order = fl_ip_compare(&a->addr, &b->addr);
+
+	return order ? order : (a->port > b->port) - (a->port < b->port);
+}
+
+/** One endpoint before and after; either may be NULL. */
+static void diff_endpoint(struct builder *builder, const struct fl_service *old_service,
+	const struct fl_endpoint *old, const struct fl_service *new_service,
+	const struct fl_endpoint *new)
+{
+	if (!new) {
+		add_endpoint(builder, FL_STEP_ENDPOINT_GONE, old_service, old);
+		return;
+	}
+	if (old && old->state == new->state)
+		return;
+	if (!old || new->state == FL_UP)
+		add_endpoint(builder, FL_STEP_ENDPOINT, new_service, new);
+	if (new->state != FL_UP)
+		add_endpoint(builder, FL_STEP_ENDPOINT_STATE, new_service, new);
+}
+
+/** Both lists are sorted alike, so one walk along both pairs them. */
+static void diff_endpoints(
+	struct builder *builder, const struct fl_service *old, const struct fl_service *new)
+{
+	size_t olds = old ? old->endpoint_count : 0, news = new ? new->endpoint_count : 0;
+	size_t i = 0, j = 0;
+
+	while (i < olds || j < news) {
+		const struct fl_endpoint *a = i < olds ? &old->endpoints[i] : NULL;
+		const struct fl_endpoint *b = j < news ? &new->endpoints[j] : NULL;
+		int order = !a ? 1 : !b ? -1 : compare_endpoints(a, b);
+
+		diff_endpoint(builder, old, order <= 0 ? a : NULL, new, order >= 0 ? b : NULL);
+		i += order <= 0;
+		j += order >= 0;
+	}
+}
+
+/* ---------------------------------------------------------------- tables */
+
+static const struct fl_endpoint *next_usable(
+	const struct fl_service *service, enum fl_family family, size_t *i)
+{
+	while (*i < service->endpoint_count) {
+		const struct fl_endpoint *endpoint = &service->endpoints[(*i)++];
+
+		if (fl_service_uses(service, family, endpoint))
+			return endpoint;
+	}
+	return NULL;
+}
+
+/** Whether both would fill a table of `family` with the same slots. */
+static bool same_table(
+	const struct fl_service *old, const struct fl_service *new, enum fl_family family)
+{
+	size_t i = 0, j = 0;
+
+	/* nat keeps its slots settled, the other modes let them move: a change
+	 * between them has to see to the marks. */
+	if (!fl_service_has_family(old, family) || old->panic_percent != new->panic_percent ||
+		(old->forward == FL_NAT) != (new->forward == FL_NAT) ||
+		fl_service_table_size(old, family) != fl_service_table_size(new, family))
+		return false;
+	for (;;) {
+		const struct fl_endpoint *a = next_usable(old, family, &i);
+		const struct fl_endpoint *b = next_usable(new, family, &j);
+
+		if (!a || !b)
+			return a == b;
+		if (compare_endpoints(a, b) != 0 || a->weight != b->weight || a->state != b->state)
+			return false;
+	}
+}
+
+static void diff_tables(
+	struct builder *builder, const struct fl_service *old, const struct fl_service *new)
+{
+	for (int family = 0; family < FL_FAMILIES; family++) {
+		struct fl_step step = { .service = new, .family = (enum fl_family)family };
+
+		if (fl_service_has_family(new, step.family)) {
+			step.kind = FL_STEP_TABLE;
+			if (!old || !same_table(old, new, step.family))
+				add(builder, step);
+		} else if (old && fl_service_has_family(old, step.family)) {
+			step.kind = FL_STEP_TABLE_GONE;
+			add(builder, step);
+		}
+	}
+}
+
+/* -------------------------------------------------------------- services */
+
+/** What the packet path reads in the row, tables aside. */
+static bool same_row(const struct fl_service *old, const struct fl_service *new)
+{
+	return old->forward == new->forward && old->udp == new->udp;
+}
+
+static bool same_service(const struct fl_service *old, const struct fl_service *new)
+{
+	return old == new || fl_service_equal(old, new);
+}
+
+/** One service before and after; either may be NULL. */
+static void diff_service(
+	struct builder *builder, const struct fl_service *old, const struct fl_service *new)
+{
+	if (old && new && same_service(old, new))
+		return;
+	diff_endpoints(builder, old, new);
+	diff_frontends(builder, old, new);
+	if (!new) {
+		add(builder, (struct fl_step){ .kind = FL_STEP_SERVICE_GONE, .service = old });
+		return;
+	}
+	diff_tables(builder, old, new);
+	if (!old || !same_row(old, new))
+		add(builder, (struct fl_step){ .kind = FL_STEP_SERVICE, .service = new });
+}
+
+/** Services are sorted by name in both: pair them in one walk. */
+static void diff_services(struct builder *builder, const struct fl_snapshot *applied)
+{
+	const struct fl_snapshot *desired = builder->desired;
+	size_t olds = applied ? applied->service_count : 0, news = desired->service_count;
+	size_t i = 0, j = 0;
+
+	while (i < olds || j < news) {
+		struct fl_service *a = i < olds ? applied->services[i] : NULL;
+		struct fl_service *b = j < news ? desired->services[j] : NULL;
+		int order = !a ? 1 : !b ? -1 : strcmp(a->name, b->name);
+
+		diff_service(builder, order <= 0 ? a : NULL, order >= 0 ? b : NULL);
+		i += order <= 0;
+		j += order >= 0;
+	}
+}
+
+static int join(const struct builder *builder, struct fl_plan *ret)
+{
+	struct fl_plan plan = { 0 };
+	size_t total = 0;
+
+	for (int kind = 0; kind < FL_STEP_KINDS; kind++)
+		total += builder->steps[kind].count;
+	plan.steps = calloc(total + 1, sizeof(*plan.steps));
+	if (!plan.steps)
+		return -ENOMEM;
+	for (int kind = 0; kind < FL_STEP_KINDS; kind++) {
+		size_t count = builder->steps[kind].count;
+
+		if (count > 0)
+			memcpy(&plan.steps[plan.count], builder->steps[kind].items,
+				count * sizeof(*plan.steps));
+		plan.count += count;
+	}
+	*ret = plan;
+	return 0;
+}
+
+int fl_plan_diff(const struct fl_snapshot *applied, const struct fl_snapshot *desired,
+	struct fl_plan *ret)
+{
+	struct builder builder = { .desired = desired };
+	int r;
+
+	assert(desired);
+	assert(ret);
+
+	diff_services(&builder, applied);
+	r = builder.out_of_memory ? -ENOMEM : join(&builder, ret);
+	for (int kind = 0; kind < FL_STEP_KINDS; kind++)
+		fl_vec_done(&builder.steps[kind]);
+	free(builder.frontends);
+	return r;
+}
+
+void fl_plan_done(struct fl_plan *plan)
+{
+	free(plan->steps);
+	*plan = (struct fl_plan){ 0 };
+}
