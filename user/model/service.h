@@ -55,6 +55,8 @@ struct fl_service {
 	size_t frontend_count;
 	struct fl_endpoint *endpoints; /**< sorted by address, then port */
 	size_t endpoint_count;
+	size_t family_endpoints[FL_FAMILIES]; /**< endpoints of each family; counted by finish */
+	bool incomplete; /**< parts had errors and are missing: what lacks is not told again */
 	char *registry; /**< name of the registry that declared it: "inline" for the config file */
 	char *file;     /**< NULL = not from a file */
 	unsigned line, column;
@@ -78,26 +80,36 @@ struct fl_endpoint *fl_service_add_endpoint(struct fl_service *service);
 /**
  * Sort the endpoints and check what needs the whole service: duplicate
  * frontends and endpoints, ports that the forward mode cannot change, a frontend
- * without any usable endpoint, counts, an unusable `slots`. Says what is wrong
- * with file, line and column.
+ * without any usable endpoint or with itself as endpoint, counts, an unusable
+ * `slots`. Says what is wrong with file, line and column. A service that
+ * declares no endpoint at all is only warned about: it was drained to zero.
+ * O(n log n) in its endpoints.
  * @return false when an error was added
  */
 bool fl_service_finish(struct fl_service *service, struct fl_problems *problems);
 
-/** Whether frontends of `family` may use the endpoint (design 3.2, address families). */
+/** Whether frontends of `family` may use the endpoint: its own family's, and in
+ * ipip and gue also the other's when `cross_family` says so or there are no
+ * others. Of a finished service. */
 bool fl_service_uses(
 	const struct fl_service *service, enum fl_family family, const struct fl_endpoint *endpoint);
+/** Whether it has a frontend of that family, and so a table. */
 bool fl_service_has_family(const struct fl_service *service, enum fl_family family);
+/** How many endpoints frontends of `family` may use, whatever their state and
+ * weight. Of a finished service. */
+size_t fl_service_usable(const struct fl_service *service, enum fl_family family);
 
 /** Size of the table for a family: `slots`, or the smallest of the ladder that
- * is ≥ 100 × the usable endpoints whatever their health. 0 = no frontend of it. */
+ * is ≥ 100 × the usable endpoints whatever their health, at least the first.
+ * 0 = no frontend of it. Of a finished service. */
 uint32_t fl_service_table_size(const struct fl_service *service, enum fl_family family);
 
-/** Whether two services would be served in the same way. Ids, references and
- * the place of declaration do not count. */
+/** Whether two services are the same to everybody who looks. Ids, references
+ * and the place of declaration do not count. */
 bool fl_service_equal(const struct fl_service *a, const struct fl_service *b);
 
 const char *fl_forward_name(enum fl_forward forward);
+const char *fl_balance_name(enum fl_balance balance);
 const char *fl_state_name(enum fl_state state);
 const char *fl_proto_name(uint8_t proto); /**< "tcp", "udp" */
 /** "10.0.0.10:80/tcp". @return `buffer` */

@@ -34,10 +34,11 @@ struct fl_limits {
 };
 
 /**
- * Merge declarations into a snapshot; earlier ones win. A name or a frontend
- * (address, port and protocol alike) that stands twice is an error that names
- * both places; the later service is left out and the rest used. So is what is
- * beyond the limits (services and endpoints).
+ * Merge declarations into a snapshot; earlier ones win, so hand in the inline
+ * one first. A name or a frontend (address, port and protocol alike) that stands
+ * twice is an error that names both places; the later service is left out and
+ * the rest used. So is what is beyond the limits (services and endpoints). An
+ * exact port and port 0 are no conflict: the exact one is more specific.
  * @return 0 with *ret set even when problems were added; -ENOMEM
  */
 int fl_snapshot_merge(const struct fl_declaration *declarations, size_t count,

@@ -25,16 +25,17 @@ struct fl_registry_driver {
 	/** Begin. The first publish may come from within. @return 0, -errno (then
 	 * nothing is left running; the failure is in the registry's last error) */
 	int (*start)(struct fl_registry *registry);
-	/** End: close handles; `registry` stays valid until the loop ran once more. */
+	/** End: close handles, which may take some turns of the loop; `registry` is
+	 * freed right after, so nothing may look at it from then on. */
 	void (*stop)(struct fl_registry *registry);
 	/** Look again now (SIGHUP). */
 	void (*refresh)(struct fl_registry *registry);
 };
 
-/** One registry of the configuration, alive. Owned by registry.c. */
+/** One registry of the configuration, alive. Owned by registry.c. It never moves. */
 struct fl_registry {
 	const struct fl_registry_driver *driver;
-	const struct fl_registry_config *config;
+	struct fl_registry_config config; /**< a copy: outlives the configuration it came from */
 	uv_loop_t *loop;
 	void *state; /**< the driver's own */
 	struct fl_registry_set *set;
@@ -43,13 +44,18 @@ struct fl_registry {
 	struct fl_problems problems; /**< of the last reading; shown until it is mended */
 	bool up;              /**< the registry could be read */
 	bool published;       /**< at least once */
+	bool failed;          /**< at least once */
 	uint64_t published_ms; /**< CLOCK_REALTIME of the last good reading */
 	uint64_t updates;     /**< publishes that changed something */
 	char last_error[256]; /**< empty = none */
 };
 
-/** Hand over a whole list: the vector's content moves to the registry, and the
- * set's owner is told. `problems` replaces the registry's. */
+/**
+ * Hand over a whole list: the vector's content moves to the registry, `problems`
+ * replaces the registry's, both are empty afterwards. Errors among them are
+ * logged and become the registry's last error. The set's owner is told when the
+ * list differs from the last one.
+ */
 void fl_registry_publish(
 	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems);
 

@@ -8,8 +8,9 @@
  * All registries of the configuration, run together.
  */
 struct fl_registry_set {
-	struct fl_registry *registries; /**< in order of precedence */
+	struct fl_registry **registries; /**< in order of precedence */
 	size_t count;
+	uv_loop_t *loop;
 	void (*changed)(void *context); /**< something was published; called on the loop */
 	void *context;
 };
@@ -17,13 +18,28 @@ struct fl_registry_set {
 /**
  * Start every registry of the configuration (default: the file registry).
  * One that cannot start is kept, down, with its error; the others run.
- * @param changed  called after each publish
+ * @param changed  called on the loop, after a registry published another list
+ *                 than before, and after its first answer even if that is
+ *                 empty or a failure: fl_registry_set_is_ready may be true now
  * @return 0, -ENOMEM
  */
 int fl_registry_set_start(struct fl_registry_set *set, uv_loop_t *loop,
 	const struct fl_config *config, void (*changed)(void *context), void *context);
+/** Follow a reloaded configuration: registries that are as before go on with
+ * what they know, others stop or start. `set` is ready again when the new ones
+ * have answered; until then hold what was applied. @return 0, -ENOMEM (nothing changed) */
+int fl_registry_set_configure(struct fl_registry_set *set, const struct fl_config *config);
+/** Look again now (SIGHUP). */
 void fl_registry_set_refresh(struct fl_registry_set *set);
-/** Stop all. The loop must run once more before `set` may be freed. */
+/** Stop and free all; the loop must go on until their handles are closed. */
 void fl_registry_set_stop(struct fl_registry_set *set);
 /** Whether each registry has published or failed once: the first snapshot may be made. */
 bool fl_registry_set_is_ready(const struct fl_registry_set *set);
+
+/**
+ * Read, once and without a loop, what the file registries of a configuration
+ * declare, and merge it with the services that stand in it: what `--check` tells
+ * beyond the configuration file itself. An absent directory is no problem.
+ * @return 0, -EINVAL when errors were added, -ENOMEM
+ */
+int fl_registry_check(const struct fl_config *config, struct fl_problems *problems);
