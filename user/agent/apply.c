@@ -51,7 +51,7 @@ static int merge(struct fl_agent *agent, struct fl_problems *problems, struct fl
 		.count = config->service_count,
 	};
 	for (size_t i = 0; i < set->count; i++) {
-		const struct fl_registry *registry = &set->registries[i];
+		const struct fl_registry *registry = set->registries[i];
 
 		next = fl_vec_push(&list);
 		if (!next)

@@ -35,7 +35,7 @@ struct fl_registry_driver {
 /** One registry of the configuration, alive. Owned by registry.c. It never moves. */
 struct fl_registry {
 	const struct fl_registry_driver *driver;
-	struct fl_registry_config config; /**< a copy: outlives the configuration it came from */
+	const struct fl_registry_config *config; /**< its own copy: outlives the configuration it came from */
 	uv_loop_t *loop;
 	void *state; /**< the driver's own */
 	struct fl_registry_set *set;
