@@ -13,17 +13,34 @@
  * @file maps.h
  * The pinned maps: descriptors for all, memory for those that are mapped.
  *
- * Layout below the bpffs directory: `maps/NAME`, programs `edge`, `explain`,
- * `sweep`, `target`, links `links/edge-INTERFACE`, `links/target-INTERFACE`.
+ * Layout below the bpffs directory: `maps/NAME`, `maps/nat_N` (the tables of nat
+ * flows that the map `nat` leads to; N grows, the highest takes new flows),
+ * programs `edge`, `explain`, `sweep`, `target`, links `links/edge-INTERFACE`,
+ * `links/target-INTERFACE`. A bpffs allows no dot in a name.
  */
 #define FL_MAP_ENUM(name) FL_MAP_##name,
 enum fl_map { FL_MAPS(FL_MAP_ENUM) FL_MAP_COUNT };
 #undef FL_MAP_ENUM
 
+/** What a map looks like from outside. */
+struct fl_map_shape {
+	uint32_t type; /**< enum bpf_map_type */
+	uint32_t key_size;
+	uint32_t value_size;
+	uint32_t max_entries;
+	uint32_t flags;
+};
+
 struct fl_maps {
 	int fd[FL_MAP_COUNT]; /**< -1 = not open */
+	struct fl_map_shape shape[FL_MAP_COUNT];
 	struct fl_limits limits; /**< what the maps were made for */
 	unsigned cpus;           /**< possible CPUs: rows of a per-CPU value */
+	char *dir;               /**< where they are pinned: "BPFFS/maps" */
+
+	/* Tables of nat flows, newest first; see nat.h. */
+	int nat_fd[FL_NAT_GENERATIONS]; /**< -1 = none */
+	unsigned nat_number[FL_NAT_GENERATIONS]; /**< N of the pin `nat_N` */
 
 	/* Mapped, for plain loads and stores; read-only when opened for reading. */
 	struct fl_service_row *services;
@@ -31,13 +48,20 @@ struct fl_maps {
 	fl_slot *slots;
 	struct fl_endpoint_row *endpoints;
 	struct fl_nexthop_row *nexthops;
+	struct fl_nat_used_row *nat_used;
 	struct fl_meta_row *meta;
 };
 
 const char *fl_map_name(enum fl_map map); /**< "frontends" */
 
-/** Open what is pinned below `bpffs`, for reading or for both.
- * @return 0; -ENOENT (nothing pinned there), -EPROTO (another ABI: says which), -errno */
+/** Ask the kernel. @return 0, -errno */
+int fl_map_shape(int fd, struct fl_map_shape *ret);
+
+/**
+ * Open what is pinned below `bpffs`, for reading or for both.
+ * @return 0; -ENOENT (nothing pinned there); -EPROTO (another ABI, or not all of
+ *         our maps: says which); -errno. Nothing is left open on failure.
+ */
 int fl_maps_open(struct fl_maps *maps, const char *bpffs, bool write, struct fl_failure *failure);
-/** Close descriptors and unmap; pins stay. */
+/** Close descriptors and unmap; pins stay. Welcome after fl_maps_open failed, and twice. */
 void fl_maps_close(struct fl_maps *maps);
