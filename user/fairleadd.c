@@ -15,6 +15,7 @@
 #include "core/failure.h"
 #include "kernel/bpffs.h"
 #include "kernel/kernel.h"
+#include "registry/registry.h"
 
 static void print_failure(const struct fl_failure *failure)
 {
@@ -37,11 +38,16 @@ static int load(const char *file, FILE *out, struct fl_config **ret)
 static enum fl_exit check(const char *file)
 {
 	struct fl_config *config = NULL;
+	struct fl_problems problems = { 0 };
+	int r;
 
 	if (load(file, stdout, &config) < 0)
 		return FL_EXIT_CONFIG;
+	r = fl_registry_check(config, &problems);
+	fl_problems_print(&problems, stdout);
+	fl_problems_done(&problems);
 	fl_config_free(config);
-	return FL_EXIT_OK;
+	return r < 0 ? FL_EXIT_CONFIG : FL_EXIT_OK;
 }
 
 static enum fl_exit print_config(const char *file)

@@ -9,7 +9,6 @@
 #include "agent/agent.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +47,7 @@ static void on_hangup(uv_signal_t *signal, int number)
 
 	(void)number;
 	fl_agent_reload(agent);
-	fl_registry_set_refresh(&agent->declared->registries);
+	fl_registry_set_refresh(&agent->registries);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -59,7 +58,6 @@ static void on_tick(uv_timer_t *timer)
 	if (fl_nat_tick(&agent->kernel->maps, &failure) < 0)
 		say_failure("the nat table cannot grow", &failure);
 	fl_writer_tick(agent->writer, fl_clock_boot_s());
-	fl_agent_free_retired(agent);
 }
 
 static void start_handles(struct fl_agent *agent)
@@ -80,8 +78,9 @@ static void start_handles(struct fl_agent *agent)
 }
 
 /* The lock comes before anything that is pinned is touched. */
-static enum fl_exit lock(struct fl_agent *agent, const struct fl_config *config)
+static enum fl_exit lock(struct fl_agent *agent)
 {
+	const struct fl_config *config = agent->config;
 	struct fl_failure failure = { 0 };
 	int r = fl_bpffs_prepare(config->bpffs, &failure);
 
@@ -98,10 +97,9 @@ static enum fl_exit lock(struct fl_agent *agent, const struct fl_config *config)
 }
 
 /* Maps, programs and what they hold. */
-static int open_kernel(
-	struct fl_agent *agent, const struct fl_config *config, struct fl_failure *failure)
+static int open_kernel(struct fl_agent *agent, struct fl_failure *failure)
 {
-	int r = fl_kernel_open(config, failure, &agent->kernel);
+	int r = fl_kernel_open(agent->config, failure, &agent->kernel);
 
 	if (r < 0)
 		return r;
@@ -109,9 +107,9 @@ static int open_kernel(
 	return fl_writer_new(&agent->kernel->maps, failure, &agent->writer);
 }
 
-static int start_paths(
-	struct fl_agent *agent, const struct fl_config *config, struct fl_failure *failure)
+static int start_paths(struct fl_agent *agent, struct fl_failure *failure)
 {
+	const struct fl_config *config = agent->config;
 	int r;
 
 	if (config->interface_count == 0 && config->target_interface_count == 0) {
@@ -124,25 +122,24 @@ static int start_paths(
 	return fl_links_start(agent->kernel, config, &agent->loop, failure, &agent->links);
 }
 
-static enum fl_exit start(struct fl_agent *agent, struct fl_config *config)
+static enum fl_exit start(struct fl_agent *agent)
 {
 	struct fl_server_hooks hooks = { .view = fl_agent_view, .context = agent };
 	struct fl_failure failure = { 0 };
-	int r = open_kernel(agent, config, &failure);
+	int r = open_kernel(agent, &failure);
 
 	if (r >= 0)
-		r = start_paths(agent, config, &failure);
+		r = start_paths(agent, &failure);
 	if (r < 0) {
 		say_failure("not started", &failure);
-		fl_config_free(config);
 		return FL_EXIT_KERNEL;
 	}
-	if (fl_agent_declare(agent, config) < 0) {
+	if (fl_registry_set_start(
+		    &agent->registries, &agent->loop, agent->config, fl_agent_published, agent) < 0) {
 		fl_log(FL_LOG_ERROR, "agent", "not started: out of memory");
-		fl_config_free(config);
 		return FL_EXIT_KERNEL;
 	}
-	if (fl_server_start(config, &agent->loop, &hooks, &failure, &agent->server) < 0) {
+	if (fl_server_start(agent->config, &agent->loop, &hooks, &failure, &agent->server) < 0) {
 		say_failure("cannot serve the API", &failure);
 		return FL_EXIT_KERNEL;
 	}
@@ -163,8 +160,7 @@ static void stop(struct fl_agent *agent)
 {
 	if (agent->server)
 		fl_server_stop(agent->server);
-	if (agent->declared)
-		fl_registry_set_stop(&agent->declared->registries);
+	fl_registry_set_stop(&agent->registries);
 	if (agent->links)
 		fl_links_stop(agent->links);
 	if (agent->routes)
@@ -176,23 +172,19 @@ static void stop(struct fl_agent *agent)
 
 static void release(struct fl_agent *agent)
 {
-	if (agent->declared) {
-		agent->declared->next = agent->retired;
-		agent->retired = agent->declared;
-	}
-	for (struct fl_declared *declared = agent->retired; declared; declared = declared->next)
-		declared->turns = UINT_MAX / 2;
-	fl_agent_free_retired(agent);
 	fl_snapshot_unref(agent->applied);
 	fl_problems_done(&agent->conflicts);
 	fl_writer_free(agent->writer);
 	fl_kernel_close(agent->kernel);
 	fl_lock_release(&agent->lock);
+	fl_config_free(agent->config);
 }
 
 enum fl_exit fl_agent_run(struct fl_config *config)
 {
-	struct fl_agent agent = { .lock = FL_LOCK_NONE, .started_ms = fl_clock_real_ms() };
+	struct fl_agent agent = {
+		.config = config, .lock = FL_LOCK_NONE, .started_ms = fl_clock_real_ms()
+	};
 	enum fl_exit code;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -204,14 +196,11 @@ enum fl_exit fl_agent_run(struct fl_config *config)
 	start_handles(&agent);
 	fl_log(FL_LOG_INFO, "agent", "starting", FL_STR("version", FL_VERSION),
 		FL_STR("config", config->file), FL_STR("node", config->node_name));
-	code = lock(&agent, config);
-	if (code == FL_EXIT_OK) {
-		code = start(&agent, config);
-		if (code == FL_EXIT_OK)
-			uv_run(&agent.loop, UV_RUN_DEFAULT);
-	} else {
-		fl_config_free(config);
-	}
+	code = lock(&agent);
+	if (code == FL_EXIT_OK)
+		code = start(&agent);
+	if (code == FL_EXIT_OK)
+		uv_run(&agent.loop, UV_RUN_DEFAULT);
 	stop(&agent);
 	release(&agent);
 	return code;

@@ -34,11 +34,16 @@ void fl_agent_schedule(struct fl_agent *agent)
 	schedule_in(agent, 0);
 }
 
+void fl_agent_published(void *context)
+{
+	fl_agent_schedule(context);
+}
+
 /* Inline services come first, then the registries in order of precedence. */
 static int merge(struct fl_agent *agent, struct fl_problems *problems, struct fl_snapshot **ret)
 {
-	const struct fl_config *config = agent->declared->config;
-	const struct fl_registry_set *set = &agent->declared->registries;
+	const struct fl_config *config = agent->config;
+	const struct fl_registry_set *set = &agent->registries;
 	FL_VEC(struct fl_declaration) list = { 0 };
 	struct fl_declaration *next = fl_vec_push(&list);
 	int r = -ENOMEM;
@@ -235,7 +240,7 @@ void fl_agent_apply(struct fl_agent *agent)
 	int r;
 
 	uv_timer_stop(&agent->apply_timer);
-	if (!fl_registry_set_is_ready(&agent->declared->registries))
+	if (!fl_registry_set_is_ready(&agent->registries))
 		return; /* half of a first answer would remove the other half's services */
 	r = merge(agent, &problems, &snapshot);
 	if (r < 0) {

@@ -15,53 +15,6 @@
 
 #define DEBOUNCE_MS 100
 
-static void on_published(void *context)
-{
-	fl_agent_schedule(context);
-}
-
-int fl_agent_declare(struct fl_agent *agent, struct fl_config *config)
-{
-	struct fl_declared *declared = calloc(1, sizeof(*declared));
-	struct fl_declared *old = agent->declared;
-	int r;
-
-	if (!declared)
-		return -ENOMEM;
-	declared->config = config;
-	agent->declared = declared;
-	r = fl_registry_set_start(&declared->registries, &agent->loop, config, on_published, agent);
-	if (r < 0) {
-		agent->declared = old;
-		free(declared);
-		return r;
-	}
-	if (old) {
-		fl_registry_set_stop(&old->registries);
-		old->next = agent->retired;
-		agent->retired = old;
-	}
-	return 0;
-}
-
-void fl_agent_free_retired(struct fl_agent *agent)
-{
-	struct fl_declared **at = &agent->retired;
-
-	while (*at) {
-		struct fl_declared *declared = *at;
-
-		if (declared->turns++ < 2) {
-			at = &declared->next;
-			continue;
-		}
-		*at = declared->next;
-		free(declared->registries.registries);
-		fl_config_free(declared->config);
-		free(declared);
-	}
-}
-
 static void log_problems(const struct fl_problems *problems)
 {
 	for (size_t i = 0; i < problems->count; i++) {
@@ -72,13 +25,21 @@ static void log_problems(const struct fl_problems *problems)
 	}
 }
 
-/* Tell the paths that read the configuration themselves. */
-static void configure_paths(struct fl_agent *agent, const struct fl_config *config)
+/* Takes the configuration over on success. */
+static int put_in_force(struct fl_agent *agent, struct fl_config *config)
 {
+	int r = fl_registry_set_configure(&agent->registries, config);
+
+	if (r < 0)
+		return r;
 	if (agent->links)
 		fl_links_configure(agent->links, config);
 	if (agent->routes)
 		fl_routes_configure(agent->routes, config);
+	fl_log_setup(config->log_level, config->log_format);
+	fl_config_free(agent->config);
+	agent->config = config;
+	return 0;
 }
 
 void fl_agent_reload(struct fl_agent *agent)
@@ -89,22 +50,20 @@ void fl_agent_reload(struct fl_agent *agent)
 	int r;
 
 	fl_notify("RELOADING=1");
-	r = fl_config_load(agent->declared->config->file, &problems, &config);
+	r = fl_config_load(agent->config->file, &problems, &config);
 	log_problems(&problems);
 	if (r >= 0)
-		key = fl_config_needs_restart(agent->declared->config, config);
+		key = fl_config_needs_restart(agent->config, config);
 	if (r < 0) {
 		fl_log(FL_LOG_ERROR, "config", "not reloaded, keeping the previous configuration",
 			FL_UINT("errors", problems.errors));
 	} else if (key) {
 		fl_log(FL_LOG_ERROR, "config", "not reloaded: an option needs a restart", FL_STR("key", key));
-	} else if (fl_agent_declare(agent, config) < 0) {
+	} else if (put_in_force(agent, config) < 0) {
 		fl_log(FL_LOG_ERROR, "config", "not reloaded: out of memory");
 	} else {
-		fl_log_setup(config->log_level, config->log_format);
-		configure_paths(agent, config);
-		fl_log(FL_LOG_INFO, "config", "reloaded", FL_STR("file", config->file));
-		config = NULL; /* in force */
+		config = NULL;
+		fl_log(FL_LOG_INFO, "config", "reloaded", FL_STR("file", agent->config->file));
 		fl_agent_schedule(agent);
 	}
 	fl_config_free(config);
@@ -121,7 +80,7 @@ static void on_settled(uv_timer_t *timer)
 static void on_config_event(uv_fs_event_t *watch, const char *name, int events, int status)
 {
 	struct fl_agent *agent = watch->data;
-	_cleanup_free_ char *file = strdup(agent->declared->config->file);
+	_cleanup_free_ char *file = strdup(agent->config->file);
 
 	(void)events;
 	if (status < 0 || !file || !name || strcmp(basename(file), name) != 0)
@@ -131,7 +90,7 @@ static void on_config_event(uv_fs_event_t *watch, const char *name, int events, 
 
 void fl_agent_watch_config(struct fl_agent *agent)
 {
-	_cleanup_free_ char *file = strdup(agent->declared->config->file);
+	_cleanup_free_ char *file = strdup(agent->config->file);
 	int r;
 
 	if (!file)

@@ -23,25 +23,16 @@
  * steps → counters and log. Everything runs on the one loop.
  */
 
-/** A configuration in force and the registries that point into it. Both are
- * replaced together, and the old pair is freed once the loop has let go of it. */
-struct fl_declared {
-	struct fl_config *config;
-	struct fl_registry_set registries;
-	struct fl_declared *next; /**< in the list of retired ones */
-	unsigned turns;           /**< ticks that a retired one has rested */
-};
-
 struct fl_agent {
 	uv_loop_t loop;
 	uv_signal_t term, interrupt, hangup;
-	uv_timer_t tick;     /**< once a second: nat growth, resting ids, retired registries */
+	uv_timer_t tick;     /**< once a second: nat growth, resting ids */
 	uv_timer_t apply_timer; /**< armed = a change waits to be applied */
 	uv_fs_event_t config_watch;
 	uv_timer_t config_timer; /**< debounces changes of the configuration file */
 
-	struct fl_declared *declared;
-	struct fl_declared *retired;
+	struct fl_config *config;
+	struct fl_registry_set registries;
 	struct fl_lock lock;
 	struct fl_kernel *kernel;
 	struct fl_writer *writer;
@@ -64,12 +55,11 @@ void fl_agent_schedule(struct fl_agent *agent);
 /** Apply it now. Logs; a failed step is tried again a little later. */
 void fl_agent_apply(struct fl_agent *agent);
 
+/** Callback of the registries. @param context  the agent */
+void fl_agent_published(void *context);
+
 /** Read the configuration and put it in force, or say why not and change nothing. */
 void fl_agent_reload(struct fl_agent *agent);
-/** Start the registries of a configuration, which is taken over. @return 0, -ENOMEM */
-int fl_agent_declare(struct fl_agent *agent, struct fl_config *config);
-/** Free retired registries that the loop has let go of. */
-void fl_agent_free_retired(struct fl_agent *agent);
 /** Watch the configuration file, to reload when it is written or replaced. */
 void fl_agent_watch_config(struct fl_agent *agent);
 

@@ -6,12 +6,12 @@ void fl_agent_view(void *context, struct fl_view *ret)
 	struct fl_agent *agent = context;
 
 	*ret = (struct fl_view){
-		.config = agent->declared->config,
+		.config = agent->config,
 		.applied = agent->applied,
 		.maps = &agent->kernel->maps,
 		.links = agent->links,
 		.routes = agent->routes,
-		.registries = &agent->declared->registries,
+		.registries = &agent->registries,
 		.conflicts = &agent->conflicts,
 		.apply = &agent->stats,
 		.writes = fl_writer_writes(agent->writer),
