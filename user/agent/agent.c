@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "agent/notify.h"
+#include "agent/privileges.h"
 #include "agent/state.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -143,6 +144,9 @@ static enum fl_exit start(struct fl_agent *agent)
 		say_failure("cannot serve the API", &failure);
 		return FL_EXIT_KERNEL;
 	}
+	r = fl_privileges_drop();
+	if (r < 0)
+		fl_log(FL_LOG_WARNING, "agent", "cannot give up privileges, running with all", FL_ERR(r));
 	fl_agent_watch_config(agent);
 	uv_timer_start(&agent->tick, on_tick, TICK_MS, TICK_MS);
 	fl_agent_schedule(agent);
