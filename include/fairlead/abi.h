@@ -42,11 +42,19 @@ enum fl_state {
 
 /* ------------------------------------------------------------ frontends */
 
-/** Key of `frontends`: compared as raw bytes. */
+/**
+ * Key of `frontends`: compared as raw bytes.
+ *
+ * Besides its frontends each address has one row of its own, with port 0 and
+ * protocol 0: it tells that the address is ours when a packet shows no port (a
+ * later fragment, a header cut short). Its `service` is the one that owns every
+ * frontend of the address, or 0 when several share it; `frontend` is any of that
+ * service's with this address, or 0.
+ */
 struct fl_frontend_key {
 	struct fl_ip addr;
 	__be16 port; /**< 0 = every port of this address and protocol */
-	__u8 proto;  /**< IPPROTO_TCP or IPPROTO_UDP */
+	__u8 proto;  /**< IPPROTO_TCP or IPPROTO_UDP; 0 = the row of the address itself */
 	__u8 pad;    /**< always 0 */
 };
 _Static_assert(sizeof(struct fl_frontend_key) == 20, "key layout is ABI");
@@ -314,6 +322,35 @@ struct fl_edge_conf {
 	__u32 nat_sources[FL_FAMILIES];                            /**< how many; 0 = the next hop's */
 	struct fl_ip nat_source[FL_FAMILIES][FL_NAT_SOURCES_MAX];
 	__u8 tunnel_hash_bits[FL_FAMILIES]; /**< low bits of the outer source taken from the flow */
-	__u8 explain;                       /**< decide and tell, but change and count nothing */
-	__u8 pad;
+	__u8 pad[2];
 };
+
+/* --------------------------------------------------------------- explain */
+
+/**
+ * What the program `explain` answers. It takes the same decision as `edge`
+ * about the packet it is given by BPF_PROG_TEST_RUN, changes and counts nothing,
+ * writes this over the start of the packet and returns the XDP action that
+ * `edge` would return. A packet shorter than this gets no answer, so pad it:
+ * bytes after the end that its IP header states change nothing.
+ */
+struct fl_explanation {
+	__u32 magic;     /**< FL_EXPLANATION_MAGIC: the answer was written */
+	__u32 service;   /**< 0 = no frontend matches */
+	__u32 frontend;
+	__u32 endpoint;  /**< where it goes; 0 = nowhere */
+	__u32 hash;      /**< of the flow */
+	__u32 slot;      /**< index in the table of the service; FL_NO_SLOT = none was looked at */
+	fl_slot value;   /**< what is in that slot */
+	fl_region region;
+	__u8 reason;     /**< enum fl_reason */
+	__u8 family;     /**< enum fl_family */
+	__u8 forward;    /**< enum fl_forward */
+	__u8 moving;     /**< the slot is marked MOVING */
+	__u8 pinned;     /**< a pin or a nat flow decided */
+	__u8 state;      /**< enum fl_state of the endpoint */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct fl_explanation) == 48, "answer layout is ABI");
+#define FL_EXPLANATION_MAGIC 0x70786c66 /* "flxp" */
+#define FL_NO_SLOT           0xffffffffu

@@ -17,8 +17,11 @@
 	X(FL_SENT_REPLY, SENT, "reply", "answer of an endpoint, sent back to the client")          \
 	X(FL_PASS_NO_SERVICE, PASS, "no_service", "not ours, left to the stack")                   \
 	X(FL_PASS_NOT_IP, PASS, "not_ip", "neither IPv4 nor IPv6, left to the stack")              \
+	X(FL_PASS_UNREADABLE, PASS, "unreadable", "cut short before its addresses, left to the stack")  \
 	X(FL_PASS_PROTOCOL, PASS, "protocol", "neither TCP nor UDP, left to the stack")            \
 	X(FL_PASS_LOCAL, PASS, "local", "the endpoint is this node, handed to its stack")          \
+	X(FL_PASS_NEIGHBOUR, PASS, "neighbour",                                                    \
+		"answer for a client whose neighbour is unknown, the stack asks for it")           \
 	X(FL_DROP_MALFORMED, DROP, "malformed", "a header is cut short or contradicts itself")     \
 	X(FL_DROP_FRAGMENT, DROP, "fragment", "a fragment, which this mode cannot assign")         \
 	X(FL_DROP_TTL, DROP, "ttl", "its time to live ended here")                                 \

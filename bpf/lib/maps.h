@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "fairlead/abi.h"
+#include "fairlead/reasons.h"
+
+/**
+ * @file maps.h
+ * Every map of FL_MAPS, one definition for all programs.
+ *
+ * max_entries are those of the default limits; the agent sets them from its
+ * configuration before load. Arrays are mmap-able where the agent writes rows
+ * by plain stores; those are paid in full at load, so nothing large is an
+ * array. What grows with traffic is not preallocated.
+ */
+
+#define MAP_ARRAY(name, value_type, entries, flags)                                                \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
+		__uint(map_flags, flags);                                                          \
+		__uint(max_entries, entries);                                                      \
+		__type(key, __u32);                                                                \
+		__type(value, value_type);                                                         \
+	} name SEC(".maps")
+
+#define MAP_PERCPU(name, value_type, entries)                                                      \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                                           \
+		__uint(max_entries, entries);                                                      \
+		__type(key, __u32);                                                                \
+		__type(value, value_type);                                                         \
+	} name SEC(".maps")
+
+/* What the agent decided. */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FL_FRONTENDS_MAX);
+	__type(key, struct fl_frontend_key);
+	__type(value, struct fl_frontend_row);
+} fl_frontends SEC(".maps");
+
+MAP_ARRAY(fl_services, struct fl_service_row, FL_SERVICES_DEFAULT, BPF_F_MMAPABLE);
+MAP_ARRAY(fl_names, struct fl_name_row, FL_SERVICES_DEFAULT, BPF_F_MMAPABLE);
+MAP_ARRAY(fl_slots, fl_slot, FL_SLOTS_DEFAULT, BPF_F_MMAPABLE);
+MAP_ARRAY(fl_endpoints, struct fl_endpoint_row, FL_ENDPOINTS_DEFAULT, BPF_F_MMAPABLE);
+MAP_ARRAY(fl_nexthops, struct fl_nexthop_row, FL_NEXTHOPS_MAX, BPF_F_MMAPABLE);
+MAP_ARRAY(fl_meta, struct fl_meta_row, 1, BPF_F_MMAPABLE);
+
+/** Interfaces that packets leave through by redirect: ifindex → ifindex. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, FL_INTERFACES_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} fl_tx_ports SEC(".maps");
+
+/* What the programs remember. */
+
+/** One generation of nat flows; the agent makes others of the same shape,
+ * of any size, and puts them into `nat`. */
+struct nat_table {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2 * FL_NAT_FIRST_SIZE);
+	__type(key, struct fl_flow);
+	__type(value, struct fl_nat_entry);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, FL_NAT_GENERATIONS);
+	__type(key, __u32);
+	__array(values, struct nat_table);
+} fl_nat SEC(".maps");
+
+MAP_ARRAY(fl_nat_used, struct fl_nat_used_row, FL_ENDPOINTS_DEFAULT, 0);
+
+/** Not preallocated, since it is large and mostly empty; an insert that fails
+ * for lack of memory counts as a loss, as the slot rules have it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FL_PINS_MAX);
+	__type(key, struct fl_flow);
+	__type(value, struct fl_pin);
+} fl_pins SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FL_OPENING_MAX);
+	__type(key, struct fl_flow);
+	__type(value, struct fl_pin);
+} fl_opening SEC(".maps");
+
+/** Boot second of each service's last loss of a pin. */
+MAP_PERCPU(fl_last_loss, __u32, FL_SERVICES_DEFAULT);
+MAP_ARRAY(fl_pressure, struct fl_pressure_row, 1, 0);
+
+struct fl_timer {
+	struct bpf_timer timer;
+};
+MAP_ARRAY(fl_timers, struct fl_timer, 1, 0);
+
+/* What the programs count. */
+
+MAP_PERCPU(fl_reasons, __u64, FL_PATHS * FL_REASONS_MAX);
+MAP_PERCPU(fl_frontend_stats, struct fl_frontend_stats, FL_FRONTENDS_MAX);
+MAP_PERCPU(fl_endpoint_stats, struct fl_endpoint_stats, FL_ENDPOINTS_DEFAULT);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "fairlead/abi.h"
+#include "fairlead/reasons.h"
+
+/**
+ * @file packet.h
+ * What the stages of the edge programs know about a packet.
+ *
+ * A stage takes a `struct pkt *`, fills in more of it and returns 0 ("go on") or
+ * a negative reason. Everything on the settled path is inlined, so that the
+ * compiler keeps this struct in registers: never hand it to a function that is not.
+ */
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/** One load that the compiler may neither repeat nor tear. */
+#define READ_ONCE(x)     (*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+
+struct vlan_tag {
+	__be16 tci;
+	__be16 next; /**< EtherType of what follows */
+};
+
+/** Why a packet shows no ports, or shows them but is only a part. */
+enum pkt_part {
+	PART_WHOLE = 0,
+	PART_FIRST, /**< first fragment: has ports */
+	PART_LATER, /**< later fragment */
+	PART_CUT,   /**< ends before its ports, or its extension headers cannot be followed */
+};
+
+struct pkt {
+	struct xdp_md *ctx;
+	void *end; /**< of the frame */
+	void *ip;
+	void *l4;
+	__u32 ip_len; /**< as the IP header says: what is counted */
+	__be16 sport;
+	__be16 dport;
+	__u8 family; /**< enum fl_family */
+	__u8 proto;
+	__u8 part;   /**< enum pkt_part */
+
+	__u32 service;
+	__u32 frontend;
+	__u32 hash;
+	__u32 endpoint;
+	__u8 forward; /**< enum fl_forward */
+	__u8 pinned;
+
+	__u32 slot; /**< within the table */
+	fl_slot value;
+	fl_region region;
+	int action; /**< XDP action when it is sent */
+};

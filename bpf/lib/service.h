@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "lib/maps.h"
+#include "lib/packet.h"
+
+/**
+ * @file service.h
+ * Which frontend, and so which service, a packet is for.
+ */
+
+static __always_inline void frontend_key_ipv4(struct fl_frontend_key *key, __be32 addr)
+{
+	key->addr.word[0] = 0;
+	key->addr.word[1] = 0;
+	key->addr.word[2] = bpf_htonl(0xffff);
+	key->addr.word[3] = addr;
+}
+
+static __always_inline void frontend_key_ipv6(struct fl_frontend_key *key, const void *addr)
+{
+	const __be32 *word = addr;
+
+	key->addr.word[0] = word[0];
+	key->addr.word[1] = word[1];
+	key->addr.word[2] = word[2];
+	key->addr.word[3] = word[3];
+}
+
+static __always_inline bool frontend_take(struct pkt *p, struct fl_frontend_key *key)
+{
+	struct fl_frontend_row *row = bpf_map_lookup_elem(&fl_frontends, key);
+
+	if (!row)
+		return false;
+	p->service = row->service;
+	p->frontend = row->frontend;
+	return true;
+}
+
+/**
+ * A packet without ports, for an address of which we know only whether it is
+ * ours: a header cut short is malformed then, a fragment goes on with the
+ * service that owns the address, if one does alone.
+ */
+static __always_inline int frontend_lookup_address(struct pkt *p, struct fl_frontend_key *key)
+{
+	key->port = 0;
+	key->proto = 0;
+	if (!frontend_take(p, key))
+		return -FL_PASS_NO_SERVICE;
+	if (p->part == PART_CUT)
+		return -FL_DROP_MALFORMED;
+	return p->service ? 0 : -FL_DROP_FRAGMENT;
+}
+
+static __always_inline int frontend_lookup(struct pkt *p)
+{
+	struct fl_frontend_key key;
+
+	if (p->family == FL_IPV4)
+		frontend_key_ipv4(&key, ((struct iphdr *)p->ip)->daddr);
+	else
+		frontend_key_ipv6(&key, &((struct ipv6hdr *)p->ip)->daddr);
+	key.port = p->dport;
+	key.proto = p->proto;
+	key.pad = 0;
+
+	if (unlikely(p->part >= PART_LATER))
+		return frontend_lookup_address(p, &key);
+	if (likely(frontend_take(p, &key)))
+		return 0;
+	key.port = 0;
+	return frontend_take(p, &key) ? 0 : -FL_PASS_NO_SERVICE;
+}
+
+/** Do the lengths that the headers state agree with each other and the frame? */
+static __always_inline int check_lengths(struct pkt *p)
+{
+	__u32 l4_offset = p->l4 - p->ip;
+
+	if (unlikely(p->ip + p->ip_len > p->end))
+		return -FL_DROP_MALFORMED;
+	if (unlikely(p->part != PART_WHOLE))
+		return 0;
+
+	if (p->proto == IPPROTO_TCP) {
+		struct tcphdr *tcp = p->l4;
+
+		if (unlikely((void *)(tcp + 1) > p->end || tcp->doff < 5 ||
+			     l4_offset + tcp->doff * 4 > p->ip_len))
+			return -FL_DROP_MALFORMED;
+	} else {
+		struct udphdr *udp = p->l4;
+
+		if (unlikely((void *)(udp + 1) > p->end))
+			return -FL_DROP_MALFORMED;
+		if (unlikely(bpf_ntohs(udp->len) < sizeof(*udp) ||
+			     l4_offset + bpf_ntohs(udp->len) > p->ip_len))
+			return -FL_DROP_MALFORMED;
+	}
+	return 0;
+}
