@@ -39,8 +39,8 @@ static char *pin_path(
 	const struct fl_links *links, const struct fl_interface *ifc, char buffer[PIN_PATH])
 {
 	char *name;
-	int used = snprintf(buffer, PIN_PATH, "%s/links/%s-", links->kernel->bpffs,
-		path_names[ifc->path]);
+	int used = snprintf(
+		buffer, PIN_PATH, "%s/links/%s-", links->kernel->bpffs, path_names[ifc->path]);
 
 	if (used < 0 || used >= PIN_PATH - (int)sizeof(ifc->name)) {
 		buffer[0] = '\0';
@@ -360,8 +360,7 @@ static void drop_unlisted(struct fl_links *links, const struct fl_config *config
 	}
 }
 
-static int add_listed(
-	struct fl_links *links, enum fl_path path, char *const *names, size_t count)
+static int add_listed(struct fl_links *links, enum fl_path path, char *const *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct fl_interface *ifc;
@@ -383,9 +382,10 @@ static int compare_rows(const void *a, const void *b, void *context)
 {
 	const struct fl_interface *x = a, *y = b;
 	const struct fl_config *config = context;
-	char *const *names = x->path == FL_PATH_EDGE ? config->interfaces : config->target_interfaces;
-	size_t count = x->path == FL_PATH_EDGE ? config->interface_count
-					       : config->target_interface_count;
+	char *const *names =
+		x->path == FL_PATH_EDGE ? config->interfaces : config->target_interfaces;
+	size_t count =
+		x->path == FL_PATH_EDGE ? config->interface_count : config->target_interface_count;
 
 	if (x->path != y->path)
 		return x->path == FL_PATH_EDGE ? -1 : 1;
@@ -422,8 +422,8 @@ int fl_links_configure(struct fl_links *links, const struct fl_config *config)
 		struct fl_interface *ifc = &links->interfaces.items[i];
 
 		if (ifc->link_fd >= 0 && (!mode_fits(ifc->mode, wish_of(links, ifc->path)) ||
-				(ifc->path == FL_PATH_TARGET &&
-					find(links, FL_PATH_EDGE, ifc->name))))
+						 (ifc->path == FL_PATH_TARGET &&
+							 find(links, FL_PATH_EDGE, ifc->name))))
 			interface_release(links, ifc);
 	}
 	check_all(links, true);
@@ -465,7 +465,8 @@ static int open_netlink(struct fl_links *links, uv_loop_t *loop, struct fl_failu
 	if (code == 0)
 		code = fl_netlink_watch(loop, groups, 1, &hooks, &links->watch);
 	if (code < 0)
-		fl_fail(failure, code, "cannot watch interfaces by netlink: %s", fl_log_errno(code));
+		fl_fail(failure, code, "cannot watch interfaces by netlink: %s",
+			fl_log_errno(code));
 	return code;
 }
 

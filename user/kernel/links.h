@@ -27,12 +27,12 @@
  */
 struct fl_interface {
 	char name[16];
-	uint32_t ifindex;       /**< 0 = absent */
-	enum fl_path path;      /**< edge or target */
+	uint32_t ifindex;  /**< 0 = absent */
+	enum fl_path path; /**< edge or target */
 	enum fl_xdp_mode mode;
-	char reason[256];       /**< why it is generic, or not attached; "" = as wished */
-	int link_fd;            /**< -1 = none */
-	struct fl_link seen;    /**< the device when attaching was last tried */
+	char reason[256];    /**< why it is generic, or not attached; "" = as wished */
+	int link_fd;         /**< -1 = none */
+	struct fl_link seen; /**< the device when attaching was last tried */
 };
 
 struct fl_links;

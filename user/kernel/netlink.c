@@ -92,8 +92,7 @@ int fl_netlink_ask(struct fl_netlink *netlink, mnl_cb_t each, void *context)
 	if (mnl_socket_sendto(netlink->socket, header, header->nlmsg_len) < 0)
 		return -errno;
 	for (;;) {
-		ssize_t length =
-			mnl_socket_recvfrom(netlink->socket, netlink->answer, ANSWER_SIZE);
+		ssize_t length = mnl_socket_recvfrom(netlink->socket, netlink->answer, ANSWER_SIZE);
 
 		if (length < 0 && errno == EINTR)
 			continue;
@@ -216,9 +215,8 @@ static int walk_link(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
-int fl_netlink_links(
-	struct fl_netlink *netlink, void (*each)(void *context, const struct fl_link *link),
-	void *context)
+int fl_netlink_links(struct fl_netlink *netlink,
+	void (*each)(void *context, const struct fl_link *link), void *context)
 {
 	struct links_walk walk = { each, context };
 	int code = -EINTR;
@@ -284,8 +282,8 @@ static int watch_join(struct fl_netlink_watch *watch, const unsigned *groups, si
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	for (size_t i = 0; i < count; i++) {
-		if (mnl_socket_setsockopt(watch->socket, NETLINK_ADD_MEMBERSHIP,
-			    (void *)&groups[i], sizeof(groups[i])) < 0)
+		if (mnl_socket_setsockopt(watch->socket, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i],
+			    sizeof(groups[i])) < 0)
 			return -errno;
 	}
 	return 0;

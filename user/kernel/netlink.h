@@ -40,14 +40,14 @@ int fl_netlink_ask(struct fl_netlink *netlink, mnl_cb_t each, void *context);
 struct fl_link {
 	uint32_t ifindex;
 	char name[16];
-	char kind[16];       /**< "veth", "bridge", "vlan"; "" = a plain device */
+	char kind[16]; /**< "veth", "bridge", "vlan"; "" = a plain device */
 	uint32_t mtu;
-	uint32_t flags;      /**< IFF_* */
-	uint16_t type;       /**< ARPHRD_* */
+	uint32_t flags; /**< IFF_* */
+	uint16_t type;  /**< ARPHRD_* */
 	bool has_mac;
 	uint8_t mac[6];
-	uint8_t xdp_mode;    /**< XDP_ATTACHED_*: what sits in the XDP slot */
-	uint32_t xdp_prog;   /**< and its program id; 0 = none (or several modes) */
+	uint8_t xdp_mode;  /**< XDP_ATTACHED_*: what sits in the XDP slot */
+	uint32_t xdp_prog; /**< and its program id; 0 = none (or several modes) */
 };
 
 /** Read RTM_NEWLINK or RTM_DELLINK. @return false when it is no such message */
@@ -59,9 +59,8 @@ int fl_netlink_link(
 	struct fl_netlink *netlink, const char *name, uint32_t ifindex, struct fl_link *ret);
 
 /** Call `each` for every interface. @return 0, -errno */
-int fl_netlink_links(
-	struct fl_netlink *netlink, void (*each)(void *context, const struct fl_link *link),
-	void *context);
+int fl_netlink_links(struct fl_netlink *netlink,
+	void (*each)(void *context, const struct fl_link *link), void *context);
 
 /* ---------------------------------------------------------- subscription */
 

@@ -62,8 +62,8 @@ char *fl_xdp_refusal(const struct fl_link *link, int code, char *buffer, size_t 
 	fl_xdp_driver(link, driver);
 	if (link->mtu > FL_XDP_PAGE_MTU && code != EPERM)
 		snprintf(buffer, size,
-			"MTU %u is too large for native XDP (%s): lower it to %u or less", link->mtu,
-			driver[0] ? driver : "this driver", FL_XDP_PAGE_MTU);
+			"MTU %u is too large for native XDP (%s): lower it to %u or less",
+			link->mtu, driver[0] ? driver : "this driver", FL_XDP_PAGE_MTU);
 	else if (code == ERANGE)
 		snprintf(buffer, size,
 			"native XDP refused: the MTU of %s or of its peer is too large for %s",
@@ -91,8 +91,10 @@ static void program_name(uint32_t id, char name[BPF_OBJ_NAME_LEN])
 }
 
 /** The bpf_link that holds a program on an interface, since such a one does not
- * go by `ip link`. Needs CAP_SYS_ADMIN. @return its id; 0 = none, or not told */
-static uint32_t link_on(uint32_t ifindex)
+ * go by `ip link`. Links of all network namespaces are listed, and indexes of devices
+ * repeat there, so the program counts too. Needs CAP_SYS_ADMIN.
+ * @return its id; 0 = none, or not told */
+static uint32_t link_on(uint32_t ifindex, uint32_t program)
 {
 	uint32_t id = 0;
 
@@ -102,7 +104,8 @@ static uint32_t link_on(uint32_t ifindex)
 		uint32_t length = sizeof(info);
 
 		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0 &&
-			info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex)
+			info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex &&
+			info.prog_id == program)
 			return id;
 	}
 	return 0;
@@ -111,7 +114,7 @@ static uint32_t link_on(uint32_t ifindex)
 char *fl_xdp_occupant(const struct fl_link *link, char *buffer, size_t size)
 {
 	const char *off = link->xdp_mode == XDP_ATTACHED_SKB ? "xdpgeneric" : "xdp";
-	uint32_t holder = link_on(link->ifindex);
+	uint32_t holder = link_on(link->ifindex, link->xdp_prog);
 	char name[BPF_OBJ_NAME_LEN];
 	int used;
 
