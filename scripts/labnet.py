@@ -167,25 +167,33 @@ class Lab:
         self.run(self.BALANCER, ["sysctl", "-qw", "net.ipv4.ip_forward=1",
                                  "net.ipv6.conf.all.forwarding=1"])
 
-        self.wire((self.CLIENT, "eth0"), (self.BALANCER, "to-clients"))
-        self.wire((self.SWITCH, "uplink"), (self.BALANCER, "to-servers"))
-        self.ip(self.SWITCH, "link add br0 type bridge", "link set br0 up",
-                "link set uplink master br0")
-        self.addresses(self.BALANCER, "to-clients", "198.51.100.1/24", "2001:db8:2::1/64")
-        self.addresses(self.BALANCER, "to-servers", "192.0.2.1/24", "2001:db8:1::1/64")
-        self.addresses(self.CLIENT, "eth0", self.CLIENT4 + "/24", self.CLIENT6 + "/64")
-        self.ip(self.CLIENT, "route add default via 198.51.100.1",
-                "route add default via 2001:db8:2::1")
+        self.connect_client()
+        self.ip(self.SWITCH, "link add br0 type bridge", "link set br0 up")
+        self.connect_switch()
         for n in range(1, servers + 1):
-            self.wire((f"web-{n}", "eth0"), (self.SWITCH, f"port-{n}"))
-            self.ip(self.SWITCH, f"link set port-{n} master br0")
-            self.addresses(f"web-{n}", "eth0", self.server4(n) + "/24", self.server6(n) + "/64")
-            self.ip(f"web-{n}", "route add default via 192.0.2.1",
-                    "route add default via 2001:db8:1::1")
+            self.connect_server(n)
         if management:
             self.wire((None, self.prefix), (self.BALANCER, "management"))
             self.ip(None, f"addr add {self.MANAGEMENT_HOST}/30 dev {self.prefix}")
             self.ip(self.BALANCER, f"addr add {self.MANAGEMENT_BALANCER}/30 dev management")
+
+    def connect_client(self):
+        self.wire((self.CLIENT, "eth0"), (self.BALANCER, "to-clients"))
+        self.addresses(self.BALANCER, "to-clients", "198.51.100.1/24", "2001:db8:2::1/64")
+        self.addresses(self.CLIENT, "eth0", self.CLIENT4 + "/24", self.CLIENT6 + "/64")
+        self.ip(self.CLIENT, "route add default via 198.51.100.1", "route add default via 2001:db8:2::1")
+
+    def connect_switch(self):
+        self.wire((self.SWITCH, "uplink"), (self.BALANCER, "to-servers"))
+        self.ip(self.SWITCH, "link set uplink master br0")
+        self.addresses(self.BALANCER, "to-servers", "192.0.2.1/24", "2001:db8:1::1/64")
+
+    def connect_server(self, n):
+        name = f"web-{n}"
+        self.wire((name, "eth0"), (self.SWITCH, f"port-{n}"))
+        self.ip(self.SWITCH, f"link set port-{n} master br0")
+        self.addresses(name, "eth0", self.server4(n) + "/24", self.server6(n) + "/64")
+        self.ip(name, "route add default via 192.0.2.1", "route add default via 2001:db8:1::1")
 
     def ip(self, role, *lines):
         """Run `ip` commands inside a namespace (None: here)."""
