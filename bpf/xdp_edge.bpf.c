@@ -1,57 +1,128 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+
+/*
+ * The edge path: what arrives for a frontend goes to one of its endpoints.
+ *
+ * Read `stages` first: each is a function in lib/, which fills in more of
+ * struct pkt and returns 0 to go on, or the negative reason the packet leaves
+ * with. README.md beside this file draws the path and lists the maps.
+ */
 #include "lib/conf.h"
+#include "lib/count.h"
 #include "lib/exit.h"
+#include "lib/explain.h"
+#include "lib/flow.h"
+#include "lib/fwd_nat.h"
 #include "lib/maps.h"
-#include "lib/nat_table.h"
+#include "lib/nat_sweep.h"
 #include "lib/packet.h"
 #include "lib/parse.h"
+#include "lib/select.h"
 #include "lib/service.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/** Every packet, from the frame to the reason it leaves with. */
-static __always_inline int stages(struct pkt *p)
+/** Send a packet of a service the way the service says. */
+static __always_inline int forward(struct pkt *p, bool explain)
+{
+	if (p->forward == FL_NAT)
+		return nat_forward(p, explain);
+	return -FL_DROP_INTERNAL;
+}
+
+/**
+ * A fragment, or a packet cut short. It is ours when its address is; which
+ * endpoint a fragment belongs to cannot be told in mode `nat`.
+ */
+static __always_inline int part_stages(struct pkt *p, enum pkt_part part)
+{
+	int err = part == PART_FIRST ? frontend_lookup(p) : frontend_lookup_address(p);
+
+	if (err)
+		return err;
+	return part == PART_CUT ? -FL_DROP_MALFORMED : -FL_DROP_FRAGMENT;
+}
+
+/** From the IP header to the reason that the packet leaves with. */
+static __always_inline int ip_stages(struct pkt *p, enum fl_family family, bool explain)
 {
 	int err;
 
-	err = parse_frame(p);
-	if (err)
+	p->family = family;
+	err = parse_ip(p);
+	if (err < 0)
 		return err;
+	if (err != PART_WHOLE)
+		return part_stages(p, err);
 	err = frontend_lookup(p);
+	if (err == -FL_PASS_NO_SERVICE)
+		return nat_reply(p, explain);
 	if (err)
 		return err;
 	err = check_lengths(p);
 	if (err)
 		return err;
-	return -FL_DROP_NO_TABLE;
+	err = service_lookup(p);
+	if (err)
+		return err;
+	flow_hash(p);
+	return forward(p, explain);
 }
 
+/**
+ * A whole frame.
+ * @param explain  constant: change and count nothing
+ */
+static __always_inline int stages(struct pkt *p, bool explain)
+{
+	int err;
+
+	err = parse_link(p);
+	if (err)
+		return err;
+	if (likely(p->ethertype == bpf_htons(ETH_P_IP)))
+		return ip_stages(p, FL_IPV4, explain);
+	if (p->ethertype == bpf_htons(ETH_P_IPV6))
+		return ip_stages(p, FL_IPV6, explain);
+	return -FL_PASS_NOT_IP;
+}
+
+static __always_inline void pkt_init(struct pkt *p, struct xdp_md *ctx)
+{
+	__builtin_memset(p, 0, sizeof(*p));
+	p->ctx = ctx;
+	p->end = (void *)(long)ctx->data_end;
+	p->slot = FL_NO_SLOT;
+	p->action = XDP_TX;
+}
+
+/** Attached to the interfaces of `edge:`. */
 SEC("xdp")
 int edge(struct xdp_md *ctx)
 {
-	struct pkt p = { .ctx = ctx, .end = (void *)(long)ctx->data_end, .action = XDP_TX };
-	int err = stages(&p);
+	struct pkt p;
+	int reason;
 
-	exit_count(FL_PATH_EDGE, -err);
-	return exit_action(-err, p.action);
+	pkt_init(&p, ctx);
+	reason = -stages(&p, false);
+	exit_count(FL_PATH_EDGE, reason);
+	return exit_action(reason, p.action);
 }
 
+/** Never attached: run by BPF_PROG_TEST_RUN, see struct fl_explanation. */
 SEC("xdp")
 int explain(struct xdp_md *ctx)
 {
-	struct pkt p = { .ctx = ctx, .end = (void *)(long)ctx->data_end, .action = XDP_TX };
+	struct pkt p;
+	int reason;
 
-	return exit_action(-stages(&p), p.action);
+	pkt_init(&p, ctx);
+	reason = -stages(&p, true);
+	explain_write(&p, reason);
+	return exit_action(reason, p.action);
 }
 
-static int sweep_tick(void *map, __u32 *key, struct fl_timer *timer)
-{
-	(void)map;
-	(void)key;
-	bpf_timer_start(&timer->timer, 5000000000ull, 0);
-	return 0;
-}
-
+/** Run once by each agent: forgetting goes on in the kernel without one. */
 SEC("syscall")
 int start_sweep(void *ctx)
 {
@@ -61,24 +132,21 @@ int start_sweep(void *ctx)
 	(void)ctx;
 	if (!timer)
 		return -1;
-	bpf_timer_init(&timer->timer, &fl_timers, 7 /* CLOCK_BOOTTIME */);
-	bpf_timer_set_callback(&timer->timer, sweep_tick);
-	return bpf_timer_start(&timer->timer, 5000000000ull, 0);
+	/* Fails when an earlier agent did it; then only the callback is replaced. */
+	bpf_timer_init(&timer->timer, &fl_timers, CLOCK_BOOTTIME);
+	bpf_timer_set_callback(&timer->timer, nat_sweep_tick);
+	return bpf_timer_start(&timer->timer, NAT_SWEEP_S * 1000000000ull, 0);
 }
 
-static long sweep_entry(void *table, struct fl_flow *key, struct fl_nat_entry *entry, void *ctx)
-{
-	(void)table;
-	(void)key;
-	(void)ctx;
-	return entry->seen == 0xffffffff;
-}
-
+/** Run by the agent every few seconds. @return how many connections it forgot */
 SEC("syscall")
 int sweep(void *ctx)
 {
-	void *table = nat_generation(0);
+	__u32 zero = 0, now_s = clock_boot_s();
+	struct fl_timer *timer = bpf_map_lookup_elem(&fl_timers, &zero);
 
 	(void)ctx;
-	return table ? bpf_for_each_map_elem(table, sweep_entry, 0, 0) : 0;
+	if (timer)
+		timer->swept = now_s;
+	return nat_sweep_all(now_s);
 }

@@ -103,6 +103,8 @@ MAP_ARRAY(fl_pressure, struct fl_pressure_row, 1, 0);
 
 struct fl_timer {
 	struct bpf_timer timer;
+	__u32 swept; /**< boot second of the last sweep of `nat`, whoever ran it */
+	__u32 pad;
 };
 MAP_ARRAY(fl_timers, struct fl_timer, 1, 0);
 

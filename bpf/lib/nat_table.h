@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include "fairlead/nat.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
 
 /**
  * @file nat_table.h
- * The tables of nat flows: generations from the newest to the oldest.
+ * The tables of nat flows: generations from the newest to the oldest. New
+ * entries go to the newest; the two entries of a connection may lie in different
+ * ones, so every look-up and every removal goes through all.
  */
 
 static __always_inline void *nat_generation(__u32 position)
@@ -14,16 +17,18 @@ static __always_inline void *nat_generation(__u32 position)
 	return bpf_map_lookup_elem(&fl_nat, &position);
 }
 
-/** Find an entry in whatever generation holds it. */
-static __always_inline struct fl_nat_entry *nat_find(const struct fl_flow *key)
+static __always_inline struct fl_nat_entry *nat_find_from(__u32 first, const struct fl_flow *key)
 {
 	struct fl_nat_entry *entry;
 	__u32 i;
 
 #pragma unroll
 	for (i = 0; i < FL_NAT_GENERATIONS; i++) {
-		void *table = nat_generation(i);
+		void *table;
 
+		if (i < first)
+			continue;
+		table = nat_generation(i);
 		if (!table)
 			return 0;
 		entry = bpf_map_lookup_elem(table, key);
@@ -31,4 +36,58 @@ static __always_inline struct fl_nat_entry *nat_find(const struct fl_flow *key)
 			return entry;
 	}
 	return 0;
+}
+
+static __always_inline struct fl_nat_entry *nat_find(const struct fl_flow *key)
+{
+	return nat_find_from(0, key);
+}
+
+/** Remove an entry from whatever generation holds it.
+ * @return whether this call removed it: true for one caller only */
+static __always_inline bool nat_remove(const struct fl_flow *key)
+{
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < FL_NAT_GENERATIONS; i++) {
+		void *table = nat_generation(i);
+
+		if (!table)
+			return false;
+		if (!bpf_map_delete_elem(table, key))
+			return true;
+	}
+	return false;
+}
+
+/** The count of ports in use towards an endpoint, for one protocol. */
+static __always_inline __u32 *nat_used(__u32 endpoint, __u8 proto)
+{
+	struct fl_nat_used_row *row = bpf_map_lookup_elem(&fl_nat_used, &endpoint);
+
+	if (!row)
+		return 0;
+	return proto == IPPROTO_TCP ? &row->tcp : &row->udp;
+}
+
+static __always_inline void nat_used_put(__u32 endpoint, __u8 proto)
+{
+	__u32 *used = nat_used(endpoint, proto);
+
+	if (used)
+		__sync_fetch_and_add(used, -1);
+}
+
+/**
+ * Forget a connection. The forward entry goes first, so that no packet of the
+ * client is translated to a port that somebody else may own already; whoever
+ * removes the reply entry gives the port back.
+ */
+static __always_inline void nat_forget(
+	const struct fl_flow *forward, const struct fl_flow *reply, __u32 endpoint)
+{
+	nat_remove(forward);
+	if (nat_remove(reply))
+		nat_used_put(endpoint, reply->proto);
 }

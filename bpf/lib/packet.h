@@ -20,8 +20,10 @@
  * What the stages of the edge programs know about a packet.
  *
  * A stage takes a `struct pkt *`, fills in more of it and returns 0 ("go on") or
- * a negative reason. Everything on the settled path is inlined, so that the
- * compiler keeps this struct in registers: never hand it to a function that is not.
+ * a negative reason. Stages are inlined, and those behind the link layer exist
+ * twice, once for each family, so that the compiler splits this struct into
+ * registers and constants, and the verifier sees which header it looks at. Hence
+ * never let the address of a member out: look up by a copy.
  */
 
 #define likely(x)   __builtin_expect(!!(x), 1)
@@ -31,16 +33,22 @@
 #define READ_ONCE(x)     (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
 
+/* Flags of a TCP header, as its byte 13 has them. */
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
 struct vlan_tag {
 	__be16 tci;
 	__be16 next; /**< EtherType of what follows */
 };
 
-/** Why a packet shows no ports, or shows them but is only a part. */
+/** What parse_ip found instead of a whole packet, which is 0. */
 enum pkt_part {
 	PART_WHOLE = 0,
 	PART_FIRST, /**< first fragment: has ports */
-	PART_LATER, /**< later fragment */
+	PART_LATER, /**< later fragment: has none */
 	PART_CUT,   /**< ends before its ports, or its extension headers cannot be followed */
 };
 
@@ -52,9 +60,12 @@ struct pkt {
 	__u32 ip_len; /**< as the IP header says: what is counted */
 	__be16 sport;
 	__be16 dport;
-	__u8 family; /**< enum fl_family */
+	__be16 ethertype; /**< behind VLAN tags */
+	__u8 family;      /**< enum fl_family; constant behind parse_link */
 	__u8 proto;
-	__u8 part;   /**< enum pkt_part */
+	__u8 tags;   /**< VLAN tags before the IP header */
+	__u8 tcp_flags; /**< TCP_*; 0 for UDP. Set by check_lengths, as is: */
+	__u16 *check;   /**< the checksum of TCP or UDP */
 
 	__u32 service;
 	__u32 frontend;

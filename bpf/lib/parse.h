@@ -5,7 +5,7 @@
 
 /**
  * @file parse.h
- * First stage: from the frame to addresses, protocol and ports.
+ * First stages: from the frame to addresses, protocol and ports.
  *
  * Only what is needed to tell whether the packet is ours is looked at here; the
  * rest is checked once it is known to be (check_lengths), since what is not ours
@@ -21,18 +21,19 @@
 #define IPV6_MF     bpf_htons(0x0001)
 #define IPV6_OFFSET bpf_htons(0xfff8)
 
-/** Read the ports, which are where TCP and UDP both have them. */
-static __always_inline int parse_ports(struct pkt *p)
+/**
+ * Read the ports, which are where TCP and UDP both have them.
+ * @param part  constant, so that each answer has its own way through the program
+ */
+static __always_inline int parse_ports(struct pkt *p, enum pkt_part part)
 {
 	__be16 *ports = p->l4;
 
-	if (unlikely((void *)(ports + 2) > p->end)) {
-		p->part = PART_CUT;
-		return 0;
-	}
+	if (unlikely((void *)(ports + 2) > p->end))
+		return PART_CUT;
 	p->sport = ports[0];
 	p->dport = ports[1];
-	return 0;
+	return part;
 }
 
 static __always_inline int parse_ipv4(struct pkt *p)
@@ -42,17 +43,16 @@ static __always_inline int parse_ipv4(struct pkt *p)
 	if (unlikely((void *)(ip + 1) > p->end || ip->version != 4 || ip->ihl < 5))
 		return -FL_PASS_UNREADABLE;
 
-	p->family = FL_IPV4;
 	p->proto = ip->protocol;
 	p->ip_len = bpf_ntohs(ip->tot_len);
 	p->l4 = p->ip + ip->ihl * 4;
-	if (unlikely(ip->frag_off & (IPV4_MF | IPV4_OFFSET)))
-		p->part = ip->frag_off & IPV4_OFFSET ? PART_LATER : PART_FIRST;
 	if (unlikely(p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP))
 		return -FL_PASS_PROTOCOL;
-	if (unlikely(p->part == PART_LATER))
-		return 0;
-	return parse_ports(p);
+	if (unlikely(ip->frag_off & IPV4_OFFSET))
+		return PART_LATER;
+	if (unlikely(ip->frag_off & IPV4_MF))
+		return parse_ports(p, PART_FIRST);
+	return parse_ports(p, PART_WHOLE);
 }
 
 /** What parse_extensions found, in one word: protocol, part, offset of its header. */
@@ -123,27 +123,27 @@ static __always_inline int parse_ipv6(struct pkt *p)
 	if (unlikely((void *)(ip + 1) > p->end || ip->version != 6))
 		return -FL_PASS_UNREADABLE;
 
-	p->family = FL_IPV6;
 	p->proto = ip->nexthdr;
 	p->ip_len = bpf_ntohs(ip->payload_len) + sizeof(*ip);
 	p->l4 = ip + 1;
 	if (likely(p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP))
-		return parse_ports(p);
+		return parse_ports(p, PART_WHOLE);
 	if (!is_extension(p->proto))
 		return -FL_PASS_PROTOCOL;
 
 	chain = parse_extensions(
 		p->ctx, p->l4 - (void *)(long)p->ctx->data, p->proto);
 	p->proto = CHAIN_PROTO(chain);
-	p->part = CHAIN_PART(chain);
-	if (p->part == PART_CUT)
-		return 0;
+	if (CHAIN_PART(chain) == PART_CUT)
+		return PART_CUT;
 	if (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP)
 		return -FL_PASS_PROTOCOL;
-	if (p->part == PART_LATER)
-		return 0;
+	if (CHAIN_PART(chain) == PART_LATER)
+		return PART_LATER;
 	p->l4 = (void *)(long)p->ctx->data + (CHAIN_OFFSET(chain) & 0x1fff);
-	return parse_ports(p);
+	if (CHAIN_PART(chain) == PART_FIRST)
+		return parse_ports(p, PART_FIRST);
+	return parse_ports(p, PART_WHOLE);
 }
 
 static __always_inline bool is_vlan(__be16 ethertype)
@@ -151,32 +151,34 @@ static __always_inline bool is_vlan(__be16 ethertype)
 	return ethertype == bpf_htons(ETH_P_8021Q) || ethertype == bpf_htons(ETH_P_8021AD);
 }
 
-static __always_inline int parse_frame(struct pkt *p)
+/** Everything before the IP header; p->ip is set, and p->ethertype says what it is. */
+static __always_inline int parse_link(struct pkt *p)
 {
 	struct ethhdr *eth = (void *)(long)p->ctx->data;
 	struct vlan_tag *tag = (void *)(eth + 1);
-	__be16 ethertype;
 	int i;
 
 	if (unlikely((void *)(eth + 1) > p->end))
 		return -FL_PASS_UNREADABLE;
 
-	ethertype = eth->h_proto;
+	p->ethertype = eth->h_proto;
 	p->ip = eth + 1;
 #pragma unroll
 	for (i = 0; i < VLAN_TAGS_MAX; i++) {
-		if (likely(!is_vlan(ethertype)))
+		if (likely(!is_vlan(p->ethertype)))
 			break;
 		if ((void *)(tag + 1) > p->end)
 			return -FL_PASS_UNREADABLE;
-		ethertype = tag->next;
+		p->ethertype = tag->next;
 		tag++;
+		p->tags++;
 		p->ip = tag;
 	}
+	return 0;
+}
 
-	if (likely(ethertype == bpf_htons(ETH_P_IP)))
-		return parse_ipv4(p);
-	if (ethertype == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(p);
-	return -FL_PASS_NOT_IP;
+/** Addresses, protocol and ports. @return enum pkt_part, or a negative reason */
+static __always_inline int parse_ip(struct pkt *p)
+{
+	return p->family == FL_IPV4 ? parse_ipv4(p) : parse_ipv6(p);
 }

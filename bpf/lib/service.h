@@ -38,58 +38,56 @@ static __always_inline bool frontend_take(struct pkt *p, struct fl_frontend_key 
 	return true;
 }
 
-/**
- * A packet without ports, for an address of which we know only whether it is
- * ours: a header cut short is malformed then, a fragment goes on with the
- * service that owns the address, if one does alone.
- */
-static __always_inline int frontend_lookup_address(struct pkt *p, struct fl_frontend_key *key)
+static __always_inline void frontend_key(const struct pkt *p, struct fl_frontend_key *key)
 {
-	key->port = 0;
-	key->proto = 0;
-	if (!frontend_take(p, key))
-		return -FL_PASS_NO_SERVICE;
-	if (p->part == PART_CUT)
-		return -FL_DROP_MALFORMED;
-	return p->service ? 0 : -FL_DROP_FRAGMENT;
+	if (p->family == FL_IPV4)
+		frontend_key_ipv4(key, ((struct iphdr *)p->ip)->daddr);
+	else
+		frontend_key_ipv6(key, &((struct ipv6hdr *)p->ip)->daddr);
+	key->port = p->dport;
+	key->proto = p->proto;
+	key->pad = 0;
 }
 
+/** The frontend of a packet with ports: exact port first, then port 0. */
 static __always_inline int frontend_lookup(struct pkt *p)
 {
 	struct fl_frontend_key key;
 
-	if (p->family == FL_IPV4)
-		frontend_key_ipv4(&key, ((struct iphdr *)p->ip)->daddr);
-	else
-		frontend_key_ipv6(&key, &((struct ipv6hdr *)p->ip)->daddr);
-	key.port = p->dport;
-	key.proto = p->proto;
-	key.pad = 0;
-
-	if (unlikely(p->part >= PART_LATER))
-		return frontend_lookup_address(p, &key);
+	frontend_key(p, &key);
 	if (likely(frontend_take(p, &key)))
 		return 0;
 	key.port = 0;
 	return frontend_take(p, &key) ? 0 : -FL_PASS_NO_SERVICE;
 }
 
-/** Do the lengths that the headers state agree with each other and the frame? */
+/** Whether a packet is for one of our addresses, and the service that owns it alone. */
+static __always_inline int frontend_lookup_address(struct pkt *p)
+{
+	struct fl_frontend_key key;
+
+	frontend_key(p, &key);
+	key.port = 0;
+	key.proto = 0;
+	return frontend_take(p, &key) ? 0 : -FL_PASS_NO_SERVICE;
+}
+
+/** Do the lengths that the headers state agree with each other and the frame?
+ * Of whole packets only. */
 static __always_inline int check_lengths(struct pkt *p)
 {
 	__u32 l4_offset = p->l4 - p->ip;
 
 	if (unlikely(p->ip + p->ip_len > p->end))
 		return -FL_DROP_MALFORMED;
-	if (unlikely(p->part != PART_WHOLE))
-		return 0;
-
 	if (p->proto == IPPROTO_TCP) {
 		struct tcphdr *tcp = p->l4;
 
 		if (unlikely((void *)(tcp + 1) > p->end || tcp->doff < 5 ||
 			     l4_offset + tcp->doff * 4 > p->ip_len))
 			return -FL_DROP_MALFORMED;
+		p->tcp_flags = ((__u8 *)tcp)[13];
+		p->check = &tcp->check;
 	} else {
 		struct udphdr *udp = p->l4;
 
@@ -98,6 +96,7 @@ static __always_inline int check_lengths(struct pkt *p)
 		if (unlikely(bpf_ntohs(udp->len) < sizeof(*udp) ||
 			     l4_offset + bpf_ntohs(udp->len) > p->ip_len))
 			return -FL_DROP_MALFORMED;
+		p->check = &udp->check;
 	}
 	return 0;
 }

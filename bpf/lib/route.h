@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "lib/maps.h"
+#include "lib/packet.h"
+
+/**
+ * @file route.h
+ * Where a frame leaves: next hop, and the Ethernet header that takes it there.
+ *
+ * The agent keeps next hops of endpoints in `nexthops`; the kernel's own table
+ * is asked for clients, and for endpoints that the agent has not resolved yet.
+ */
+
+#ifndef AF_INET
+#define AF_INET  2
+#define AF_INET6 10
+#endif
+
+struct hop {
+	__u8 dmac[6];
+	__u8 smac[6];
+	__u32 ifindex;
+	__u32 mtu; /**< 0 = checked already */
+};
+
+static __always_inline void hop_from_row(struct hop *hop, const struct fl_nexthop_row *row)
+{
+	__builtin_memcpy(hop->dmac, row->dmac, sizeof(hop->dmac) + sizeof(hop->smac));
+	hop->ifindex = row->ifindex;
+	hop->mtu = row->mtu;
+}
+
+/**
+ * Ask the kernel for the way from `saddr` to `daddr`, both of `family`.
+ * Not inlined: its 64 bytes of stack are not the fast path's.
+ *
+ * @param ip_len  of the packet as it will leave, for the MTU
+ * @return 0 or a negative reason; -FL_PASS_NEIGHBOUR when only the MAC is unknown
+ */
+static __noinline int hop_ask(struct xdp_md *ctx, const struct fl_flow *to, __u32 family,
+	__u32 ip_len, struct hop *ret)
+{
+	struct bpf_fib_lookup fib = {
+		.family = family == FL_IPV4 ? AF_INET : AF_INET6,
+		.l4_protocol = to->proto,
+		.sport = to->sport,
+		.dport = to->dport,
+		.tot_len = ip_len,
+		.ifindex = ctx->ingress_ifindex,
+	};
+	long answer;
+
+	if (family == FL_IPV4) {
+		fib.ipv4_src = to->saddr.word[3];
+		fib.ipv4_dst = to->daddr.word[3];
+	} else {
+		__builtin_memcpy(fib.ipv6_src, &to->saddr, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, &to->daddr, sizeof(fib.ipv6_dst));
+	}
+
+	answer = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	if (answer == BPF_FIB_LKUP_RET_NO_NEIGH)
+		return -FL_PASS_NEIGHBOUR;
+	if (answer == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return -FL_DROP_TOO_BIG;
+	if (answer != BPF_FIB_LKUP_RET_SUCCESS)
+		return -FL_DROP_NO_ROUTE;
+
+	__builtin_memcpy(ret->dmac, fib.dmac, sizeof(ret->dmac));
+	__builtin_memcpy(ret->smac, fib.smac, sizeof(ret->smac));
+	ret->ifindex = fib.ifindex;
+	ret->mtu = 0;
+	return 0;
+}
+
+/**
+ * Give the frame its Ethernet header and choose how it leaves. VLAN tags stay
+ * when it leaves where it came in; towards another interface they are cut off,
+ * since they belong to the segment it came from.
+ */
+static __always_inline int frame_send(struct pkt *p, const struct hop *hop)
+{
+	bool same = hop->ifindex == p->ctx->ingress_ifindex;
+	struct ethhdr *eth;
+
+	if (unlikely(!same && p->tags)) {
+		__be16 ethertype = p->family == FL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+
+		if (bpf_xdp_adjust_head(p->ctx, p->tags * (int)sizeof(struct vlan_tag)))
+			return -FL_DROP_INTERNAL;
+		eth = (void *)(long)p->ctx->data;
+		if ((void *)(eth + 1) > (void *)(long)p->ctx->data_end)
+			return -FL_DROP_INTERNAL;
+		eth->h_proto = ethertype;
+	} else {
+		eth = (void *)(long)p->ctx->data;
+		if (unlikely((void *)(eth + 1) > p->end))
+			return -FL_DROP_INTERNAL;
+	}
+	__builtin_memcpy(eth->h_dest, hop->dmac, sizeof(hop->dmac));
+	__builtin_memcpy(eth->h_source, hop->smac, sizeof(hop->smac));
+
+	if (same) {
+		p->action = XDP_TX;
+		return 0;
+	}
+	p->action = XDP_REDIRECT;
+	if (bpf_redirect_map(&fl_tx_ports, hop->ifindex, 0) != XDP_REDIRECT)
+		return -FL_DROP_NO_ROUTE;
+	return 0;
+}
