@@ -56,7 +56,7 @@ static void on_tick(uv_timer_t *timer)
 	struct fl_agent *agent = timer->data;
 	struct fl_failure failure = { 0 };
 
-	if (fl_nat_tick(&agent->kernel->maps, &failure) < 0)
+	if (fl_nat_tick(&agent->kernel->maps, fl_clock_boot_s(), &failure) < 0)
 		say_failure("the nat table cannot grow", &failure);
 	fl_writer_tick(agent->writer, fl_clock_boot_s());
 }

@@ -218,12 +218,18 @@ static int open_nat_tables(struct fl_maps *maps, bool write, struct fl_failure *
 	if (r < 0)
 		return fl_fail(failure, r, "cannot list %s: %s", maps->dir, strerror(-r));
 	for (size_t i = 0; i < count; i++) {
+		struct fl_map_shape shape;
 		char name[32];
 
 		snprintf(name, sizeof(name), "nat_%u", maps->nat_number[i]);
 		maps->nat_fd[i] = open_pin(maps->dir, name, write);
 		if (maps->nat_fd[i] < 0)
 			return explain_open(failure, maps->nat_fd[i], maps->dir, name);
+		r = fl_map_shape(maps->nat_fd[i], &shape);
+		if (r < 0)
+			return fl_fail(failure, r, "cannot ask the map %s for its shape: %s", name,
+				strerror(-r));
+		maps->nat_size[i] = shape.max_entries;
 	}
 	return 0;
 }

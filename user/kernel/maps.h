@@ -41,6 +41,9 @@ struct fl_maps {
 	/* Tables of nat flows, newest first; see nat.h. */
 	int nat_fd[FL_NAT_GENERATIONS]; /**< -1 = none */
 	unsigned nat_number[FL_NAT_GENERATIONS]; /**< N of the pin `nat_N` */
+	uint32_t nat_size[FL_NAT_GENERATIONS];   /**< entries it has room for */
+	uint32_t nat_retry_s; /**< nat.c: growing is not tried again before this second, */
+	uint32_t nat_look_s;  /**< nor is an empty table looked for before this one */
 
 	/* Mapped, for plain loads and stores; read-only when opened for reading. */
 	struct fl_service_row *services;

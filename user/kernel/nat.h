@@ -8,15 +8,22 @@
  * @file nat.h
  * Room for nat flows: a table that begins small and grows with use.
  *
- * `nat` holds up to FL_NAT_GENERATIONS hash maps; [0] takes new flows. When it
- * fills, a larger one is put before it, and an old one that has emptied goes.
+ * `nat` holds up to FL_NAT_GENERATIONS hash maps; [0] takes new flows, and all
+ * are searched. When it fills, one of four times the size is put before it, up
+ * to what `limits.flows` asks for (each flow has two entries); an old one that
+ * has emptied goes. Each is pinned beside the others, since the kernel lets only
+ * CAP_SYS_ADMIN come from the number in `nat` to the map itself.
  */
 
-/** Create the first table, unless an earlier agent left some. @return 0, -errno */
+/** Put the tables that an earlier agent left where they belong, or make the first.
+ * @param maps  open for writing @return 0, -errno */
 int fl_nat_open(struct fl_maps *maps, struct fl_failure *failure);
 
 /**
- * Look once, about every second: grow or drop generations. Cheap while idle.
- * @return 0; -ENOMEM and others when it should grow and cannot
+ * Look once: grow, or drop what has emptied. Cheap while idle: reads `nat_used`.
+ * @param now_s  CLOCK_BOOTTIME seconds
+ * @return milliseconds until the next look is due, shorter while the table fills;
+ *         -ENOMEM and others when it should grow and cannot (it is tried again a
+ *         minute later)
  */
-int fl_nat_tick(struct fl_maps *maps, struct fl_failure *failure);
+int fl_nat_tick(struct fl_maps *maps, uint32_t now_s, struct fl_failure *failure);

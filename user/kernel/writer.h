@@ -21,11 +21,19 @@ struct fl_writes {
 
 struct fl_writer;
 
-/** Adopts ids, regions and frontends from the maps. @return 0, -ENOMEM, -errno */
+/**
+ * Adopts ids, tables and frontends from the maps. Keep `maps` while it lives.
+ * @return 0, -EPROTO (what the maps hold contradicts itself), -ENOMEM, -errno
+ */
 int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_writer **ret);
+/** NULL is welcome. */
 void fl_writer_free(struct fl_writer *writer);
 
-/** Give ids to every service of a snapshot. @return 0, -ENOSPC with words, -ENOMEM */
+/**
+ * Give ids to every service of a snapshot.
+ * @return 0, -ENOSPC with words, -ENOMEM; on failure the numbers given for it are
+ *         taken back, and the ids in `snapshot` mean nothing
+ */
 int fl_writer_assign(
 	struct fl_writer *writer, struct fl_snapshot *snapshot, struct fl_failure *failure);
 
@@ -37,7 +45,8 @@ int fl_writer_assign(
 int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_t now_s,
 	struct fl_failure *failure);
 
-/** After a restart: remove whatever the maps hold that `snapshot` does not. */
+/** After a restart or a plan that failed: remove whatever the maps hold that
+ * `snapshot` (with ids) does not. Walks all maps of the writer. @return 0, -ENOMEM, -errno */
 int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot, uint32_t now_s,
 	struct fl_failure *failure);
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "core/failure.h"
+#include "kernel/maps.h"
+#include "kernel/writer.h"
+#include "model/service.h"
+
+/**
+ * @file tables.h
+ * Slot tables in the map `slots`: builds the table of a service, gives it a
+ * place, and writes the slots that differ. Part of the writer.
+ *
+ * A table keeps its place while its size stays, and is edited there. Another
+ * size gets another place, is written in full, and then the service's row swings
+ * over in one store; the old place rests before it is used again.
+ */
+struct fl_tables;
+
+/** Takes over the tables that the rows of services name.
+ * @return 0, -EPROTO (they overlap or lie outside), -ENOMEM */
+int fl_tables_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_tables **ret);
+void fl_tables_free(struct fl_tables *tables);
+
+/**
+ * Make the table of one family what the service says. Only endpoints that are up
+ * and have a weight get slots. Where the map has no room for the wished size, a
+ * table that is there keeps its size: whoever shows the service can see that.
+ * @param writes  counts are added
+ * @return 0, -ENOSPC (no room for a first table), -ENOMEM
+ */
+int fl_tables_put(struct fl_tables *tables, const struct fl_service *service,
+	enum fl_family family, uint32_t now_s, struct fl_writes *writes, struct fl_failure *failure);
+
+/** The service has no table of that family any more. Without effect if it had none. */
+void fl_tables_drop(struct fl_tables *tables, uint32_t service, enum fl_family family,
+	uint32_t now_s, struct fl_writes *writes);
+
+/** Make places free that have rested. */
+void fl_tables_rest(struct fl_tables *tables, uint32_t now_s);
+uint32_t fl_tables_slots_in_use(const struct fl_tables *tables);

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "kernel/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cleanup.h"
+#include "core/log.h"
+#include "kernel/adopt.h"
+#include "kernel/rows.h"
+#include "kernel/tables.h"
+#include "model/ids.h"
+
+/* A packet that looked an endpoint up before it left is through by then. */
+#define GRACE_S 2
+/* How often resting numbers are looked at. */
+#define REST_INTERVAL_S 5
+
+struct fl_writer {
+	struct fl_maps *maps;
+	struct fl_ids *ids;
+	struct fl_tables *tables;
+	struct fl_writes writes;
+	uint32_t *resting; /**< room for every endpoint's number */
+	bool any_resting;
+	uint32_t now_s;     /**< of the last call that was told */
+	uint32_t rested_s;  /**< when resting numbers were last looked at */
+};
+
+int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_writer **ret)
+{
+	struct fl_writer *writer = calloc(1, sizeof(*writer));
+	int r;
+
+	if (!writer)
+		return fl_fail(failure, -ENOMEM, "out of memory");
+	writer->maps = maps;
+	writer->ids = fl_ids_new(maps->limits.services, FL_FRONTENDS_MAX, maps->limits.endpoints);
+	writer->resting = calloc(maps->limits.endpoints, sizeof(*writer->resting));
+	if (writer->ids && writer->resting)
+		r = fl_adopt_ids(maps, writer->ids, failure);
+	else
+		r = fl_fail(failure, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = fl_tables_new(maps, failure, &writer->tables);
+	if (r < 0) {
+		fl_writer_free(writer);
+		return r;
+	}
+	*ret = writer;
+	return 0;
+}
+
+void fl_writer_free(struct fl_writer *writer)
+{
+	if (!writer)
+		return;
+	fl_tables_free(writer->tables);
+	fl_ids_free(writer->ids);
+	free(writer->resting);
+	free(writer);
+}
+
+/* ------------------------------------------------------------------- assign */
+
+/* Numbers that were given but never written into a map are free again. */
+static void take_back(struct fl_writer *writer, const struct fl_service *service)
+{
+	const struct fl_maps *maps = writer->maps;
+	struct fl_frontend_row row;
+
+	for (size_t i = 0; i < service->endpoint_count; i++) {
+		uint32_t id = service->endpoints[i].id;
+
+		if (maps->endpoints[id].service != 0)
+			continue;
+		fl_ids_release_endpoint(writer->ids, id, writer->now_s);
+		fl_ids_rested(writer->ids, id);
+	}
+	for (size_t i = 0; i < service->frontend_count; i++)
+		if (fl_frontend_row_get(maps, &service->frontends[i], &row) == -ENOENT)
+			fl_ids_release_frontend(writer->ids, service->frontends[i].id);
+	if (!maps->services[service->id].in_use)
+		fl_ids_release_service(writer->ids, service->id);
+}
+
+static int explain_assign(struct fl_failure *failure, int code, const struct fl_service *service)
+{
+	if (code != -ENOSPC)
+		return fl_fail(failure, code, "cannot number %s: %s", service->name,
+			fl_log_errno(code));
+	fl_fail(failure, code, "no numbers are left for %s, its %zu frontends or its %zu endpoints",
+		service->name, service->frontend_count, service->endpoint_count);
+	fl_fail_hint(failure, "numbers of endpoints that left are free again when their flows have "
+			      "ended; `limits:` says how many there are");
+	return code;
+}
+
+int fl_writer_assign(
+	struct fl_writer *writer, struct fl_snapshot *snapshot, struct fl_failure *failure)
+{
+	size_t rested = 0, given;
+	int r = 0;
+
+	if (writer->any_resting)
+		rested = fl_ids_resting(
+			writer->ids, writer->now_s, writer->resting, writer->maps->limits.endpoints);
+	for (given = 0; given < snapshot->service_count; given++) {
+		r = fl_ids_assign(writer->ids, snapshot->services[given]);
+		if (r < 0)
+			break;
+	}
+	if (r == 0)
+		return 0;
+	explain_assign(failure, r, snapshot->services[given]);
+	while (given-- > 0)
+		take_back(writer, snapshot->services[given]);
+	for (size_t i = 0; i < rested; i++)
+		if (!fl_ids_is_resting(writer->ids, writer->resting[i]))
+			fl_ids_release_endpoint(writer->ids, writer->resting[i], writer->now_s);
+	return r;
+}
+
+/* -------------------------------------------------------------------- steps */
+
+static int put_frontend(struct fl_writer *writer, const struct fl_service *service,
+	const struct fl_frontend *frontend, struct fl_failure *failure)
+{
+	char text[FL_SOCKET_TEXT];
+	int r = fl_frontend_row_put(writer->maps, frontend, service->id);
+
+	if (r < 0)
+		return fl_fail(failure, r, "cannot write the frontend %s of %s: %s",
+			fl_frontend_format(frontend, text), service->name, fl_log_errno(r));
+	writer->writes.frontends += (uint64_t)r;
+	return 0;
+}
+
+static int remove_frontend(
+	struct fl_writer *writer, const struct fl_frontend *frontend, struct fl_failure *failure)
+{
+	char text[FL_SOCKET_TEXT];
+	int r = fl_frontend_row_remove(writer->maps, frontend);
+
+	if (r < 0)
+		return fl_fail(failure, r, "cannot remove the frontend %s: %s",
+			fl_frontend_format(frontend, text), fl_log_errno(r));
+	if (r == 0)
+		return 0;
+	writer->writes.frontends++;
+	fl_ids_release_frontend(writer->ids, frontend->id);
+	return 0;
+}
+
+static void put_endpoint(struct fl_writer *writer, const struct fl_service *service,
+	const struct fl_endpoint *endpoint)
+{
+	bool written = fl_endpoint_row_put(writer->maps, service->id, endpoint, writer->now_s);
+
+	/* One that others still have in their slots leaves later, by its own step. */
+	if (written || endpoint->state == FL_UP)
+		written |= fl_endpoint_row_set_state(
+			writer->maps, endpoint->id, endpoint->state, writer->now_s);
+	writer->writes.endpoints += written;
+}
+
+static void set_state(struct fl_writer *writer, uint32_t id, enum fl_state state)
+{
+	writer->writes.endpoints +=
+		fl_endpoint_row_set_state(writer->maps, id, state, writer->now_s);
+}
+
+/* The number rests from now on; the row goes when nothing holds the number. */
+static void retire_endpoint(struct fl_writer *writer, uint32_t id)
+{
+	set_state(writer, id, FL_DOWN);
+	if (writer->maps->endpoints[id].service == 0 || fl_ids_is_resting(writer->ids, id))
+		return;
+	fl_ids_release_endpoint(writer->ids, id, writer->now_s);
+	writer->any_resting = true;
+}
+
+static void remove_service(struct fl_writer *writer, uint32_t id)
+{
+	if (!writer->maps->services[id].in_use)
+		return;
+	for (int family = 0; family < FL_FAMILIES; family++)
+		fl_tables_drop(writer->tables, id, (enum fl_family)family, writer->now_s,
+			&writer->writes);
+	fl_service_row_clear(writer->maps, id);
+	writer->writes.services++;
+	writer->writes.names++;
+	fl_ids_release_service(writer->ids, id);
+}
+
+/* Before anything is written for a service, its name stands beside its number:
+ * otherwise the next agent could not tell whose the rest is. */
+static void claim(struct fl_writer *writer, const struct fl_service *service)
+{
+	writer->writes.names += fl_service_row_claim(writer->maps, service->id, service->name);
+}
+
+int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_t now_s,
+	struct fl_failure *failure)
+{
+	const struct fl_service *service = step->service;
+
+	writer->now_s = now_s;
+	switch (step->kind) {
+	case FL_STEP_ENDPOINT:
+		claim(writer, service);
+		put_endpoint(writer, service, step->endpoint);
+		return 0;
+	case FL_STEP_TABLE:
+		claim(writer, service);
+		return fl_tables_put(writer->tables, service, step->family, now_s, &writer->writes,
+			failure);
+	case FL_STEP_SERVICE:
+		claim(writer, service);
+		writer->writes.services += fl_service_row_put(writer->maps, service);
+		return 0;
+	case FL_STEP_FRONTEND:
+		claim(writer, service);
+		return put_frontend(writer, service, step->frontend, failure);
+	case FL_STEP_FRONTEND_GONE:
+		return remove_frontend(writer, step->frontend, failure);
+	case FL_STEP_TABLE_GONE:
+		fl_tables_drop(writer->tables, service->id, step->family, now_s, &writer->writes);
+		return 0;
+	case FL_STEP_SERVICE_GONE:
+		remove_service(writer, service->id);
+		return 0;
+	case FL_STEP_ENDPOINT_STATE:
+		set_state(writer, step->endpoint->id, step->endpoint->state);
+		return 0;
+	case FL_STEP_ENDPOINT_GONE:
+		retire_endpoint(writer, step->endpoint->id);
+		return 0;
+	case FL_STEP_KINDS:
+		break;
+	}
+	return fl_fail(failure, -EINVAL, "no such step");
+}
+
+/* -------------------------------------------------------------------- prune */
+
+/* What a snapshot uses, by number. */
+struct wanted {
+	bool *services, *frontends, *endpoints;
+	bool (*tables)[FL_FAMILIES]; /**< by service */
+};
+
+static void wanted_done(struct wanted *wanted)
+{
+	free(wanted->services);
+	free(wanted->frontends);
+	free(wanted->endpoints);
+	free(wanted->tables);
+}
+
+static void want_service(struct wanted *wanted, const struct fl_service *service)
+{
+	wanted->services[service->id] = true;
+	for (int family = 0; family < FL_FAMILIES; family++)
+		wanted->tables[service->id][family] = fl_service_has_family(service, family);
+	for (size_t i = 0; i < service->frontend_count; i++)
+		wanted->frontends[service->frontends[i].id] = true;
+	for (size_t i = 0; i < service->endpoint_count; i++)
+		wanted->endpoints[service->endpoints[i].id] = true;
+}
+
+static int wanted_init(
+	struct wanted *wanted, const struct fl_limits *limits, const struct fl_snapshot *snapshot)
+{
+	*wanted = (struct wanted){
+		.services = calloc(limits->services + 1ull, sizeof(bool)),
+		.frontends = calloc(FL_FRONTENDS_MAX + 1ull, sizeof(bool)),
+		.endpoints = calloc(limits->endpoints + 1ull, sizeof(bool)),
+		.tables = calloc(limits->services + 1ull, sizeof(*wanted->tables)),
+	};
+	if (!wanted->services || !wanted->frontends || !wanted->endpoints || !wanted->tables)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot->service_count; i++)
+		want_service(wanted, snapshot->services[i]);
+	return 0;
+}
+
+static int prune_frontends(
+	struct fl_writer *writer, const struct wanted *wanted, struct fl_failure *failure)
+{
+	_cleanup_free_ struct fl_frontend_pair *rows = NULL;
+	size_t count = 0;
+	int r = fl_frontend_rows_list(writer->maps, &rows, &count);
+
+	if (r < 0)
+		return fl_fail(failure, r, "cannot list the frontends: %s", fl_log_errno(r));
+	for (size_t i = 0; i < count && r == 0; i++) {
+		struct fl_frontend frontend = fl_frontend_from_row(&rows[i].key, &rows[i].row);
+
+		if (!wanted->frontends[frontend.id])
+			r = remove_frontend(writer, &frontend, failure);
+	}
+	return r;
+}
+
+static void prune_services(struct fl_writer *writer, const struct wanted *wanted)
+{
+	for (uint32_t id = 1; id <= writer->maps->limits.services; id++) {
+		if (!wanted->services[id])
+			remove_service(writer, id);
+		for (int family = 0; family < FL_FAMILIES; family++)
+			if (!wanted->tables[id][family])
+				fl_tables_drop(writer->tables, id, (enum fl_family)family,
+					writer->now_s, &writer->writes);
+	}
+}
+
+static void prune_endpoints(struct fl_writer *writer, const struct wanted *wanted)
+{
+	for (uint32_t id = 1; id <= writer->maps->limits.endpoints; id++)
+		if (writer->maps->endpoints[id].service != 0 && !wanted->endpoints[id])
+			retire_endpoint(writer, id);
+}
+
+int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot, uint32_t now_s,
+	struct fl_failure *failure)
+{
+	struct wanted wanted;
+	int r = wanted_init(&wanted, &writer->maps->limits, snapshot);
+
+	writer->now_s = now_s;
+	if (r < 0)
+		fl_fail(failure, r, "out of memory");
+	else
+		r = prune_frontends(writer, &wanted, failure);
+	if (r == 0) {
+		prune_services(writer, &wanted);
+		prune_endpoints(writer, &wanted);
+	}
+	wanted_done(&wanted);
+	return r;
+}
+
+/* --------------------------------------------------------------------- rest */
+
+static bool has_nat_flows(const struct fl_maps *maps, uint32_t id)
+{
+	return maps->nat_used[id].tcp || maps->nat_used[id].udp;
+}
+
+static void free_rested(struct fl_writer *writer)
+{
+	size_t count = fl_ids_resting(writer->ids, writer->now_s - GRACE_S, writer->resting,
+		writer->maps->limits.endpoints);
+
+	for (size_t i = 0; i < count; i++) {
+		uint32_t id = writer->resting[i];
+
+		if (has_nat_flows(writer->maps, id))
+			continue;
+		fl_endpoint_row_clear(writer->maps, id);
+		fl_ids_rested(writer->ids, id);
+	}
+	writer->any_resting = fl_ids_resting(writer->ids, writer->now_s, writer->resting, 1) > 0;
+}
+
+void fl_writer_tick(struct fl_writer *writer, uint32_t now_s)
+{
+	writer->now_s = now_s;
+	fl_tables_rest(writer->tables, now_s);
+	if (!writer->any_resting || now_s - writer->rested_s < REST_INTERVAL_S)
+		return;
+	writer->rested_s = now_s;
+	free_rested(writer);
+}
+
+const struct fl_writes *fl_writer_writes(const struct fl_writer *writer)
+{
+	return &writer->writes;
+}
+
+uint32_t fl_writer_slots_in_use(const struct fl_writer *writer)
+{
+	return fl_tables_slots_in_use(writer->tables);
+}
