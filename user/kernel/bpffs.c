@@ -42,7 +42,7 @@ bool fl_bpffs_holds(const char *path)
 
 	if (snprintf(at, sizeof(at), "%s", path) >= (int)sizeof(at))
 		return false;
-	while (access(at, F_OK) < 0 && errno == ENOENT)
+	while (access(at, F_OK) < 0) /* not only ENOENT: names with a dot give EPERM */
 		if (!to_parent(at))
 			return false;
 	return is_bpffs(at);

@@ -57,6 +57,26 @@ const char *fl_map_name(enum fl_map map)
 	return map_names[map];
 }
 
+uint32_t fl_map_rows(enum fl_map map, const struct fl_limits *limits)
+{
+	switch (map) {
+	case FL_MAP_services:
+	case FL_MAP_names:
+	case FL_MAP_last_loss:
+		return limits->services + 1;
+	case FL_MAP_endpoints:
+	case FL_MAP_nat_used:
+	case FL_MAP_endpoint_stats:
+		return limits->endpoints + 1;
+	case FL_MAP_frontend_stats:
+		return FL_FRONTENDS_MAX + 1;
+	case FL_MAP_slots:
+		return limits->slots;
+	default:
+		return 0;
+	}
+}
+
 int fl_map_shape(int fd, struct fl_map_shape *ret)
 {
 	struct bpf_map_info info = { 0 };
@@ -154,31 +174,21 @@ static int check_sizes(const struct fl_maps *maps, struct fl_failure *failure)
 	return 0;
 }
 
-/* What is written into the maps is checked against the limits in `meta`: these
- * had better be true. */
+/* Ids and slots are checked against the limits in `meta`: these had better be true. */
 static int check_limits(struct fl_maps *maps, struct fl_failure *failure)
 {
 	const struct fl_limits limits = { maps->meta->services, maps->meta->endpoints,
 		maps->meta->slots, maps->meta->flows };
-	const struct {
-		enum fl_map map;
-		uint64_t rows;
-	} rows[] = {
-		{ FL_MAP_services, limits.services + 1ull },
-		{ FL_MAP_names, limits.services + 1ull },
-		{ FL_MAP_last_loss, limits.services + 1ull },
-		{ FL_MAP_endpoints, limits.endpoints + 1ull },
-		{ FL_MAP_endpoint_stats, limits.endpoints + 1ull },
-		{ FL_MAP_nat_used, limits.endpoints + 1ull },
-		{ FL_MAP_slots, limits.slots },
-	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (maps->shape[rows[i].map].max_entries != rows[i].rows)
+	for (int map = 0; map < FL_MAP_COUNT; map++) {
+		uint32_t rows = fl_map_rows(map, &limits);
+
+		if (rows && maps->shape[map].max_entries != rows)
 			return fl_fail(failure, -EPROTO,
-				"the pinned map %s has %u rows, where the limits beside it ask for %llu",
-				map_names[rows[i].map], maps->shape[rows[i].map].max_entries,
-				(unsigned long long)rows[i].rows);
+				"the pinned map %s has %u rows, where this version has %u for the "
+				"limits beside it",
+				map_names[map], maps->shape[map].max_entries, rows);
+	}
 	maps->limits = limits;
 	return 0;
 }

@@ -57,6 +57,10 @@ struct fl_maps {
 
 const char *fl_map_name(enum fl_map map); /**< "frontends" */
 
+/** Rows of a map whose size follows from the limits (ids count from 1, so one more
+ * than there may be), or from this version; 0 = as the object declares. */
+uint32_t fl_map_rows(enum fl_map map, const struct fl_limits *limits);
+
 /** Ask the kernel. @return 0, -errno */
 int fl_map_shape(int fd, struct fl_map_shape *ret);
 

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Maps come before programs, and both before pins. A first start makes all maps,
+ * pins them in `maps_new` and renames that to `maps`: a start that was killed
+ * halfway leaves no half set of maps behind. A later start hands the pinned maps
+ * to libbpf instead of making new ones; its programs are new in any case, and
+ * replace the earlier ones by rename (pins), by link update (links.h) and by
+ * re-arming the sweep's timer, which lets go of the program that armed it before.
+ */
+#include "kernel/kernel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bpf/xdp_edge.skel.h"
+#include "core/cleanup.h"
+#include "core/log.h"
+#include "kernel/bpffs.h"
+#include "kernel/libbpf_log.h"
+#include "kernel/nat.h"
+
+struct fl_skeletons {
+	struct xdp_edge *edge;
+};
+
+/* Programs of the edge object that are pinned, by their names. */
+static const char *const pinned_programs[] = { "edge", "explain", "sweep" };
+/* And those of other objects, for their removal. */
+static const char *const other_programs[] = { "target", "edge_frags" };
+
+static int no_memory(struct fl_failure *failure)
+{
+	return fl_fail(failure, -ENOMEM, "out of memory");
+}
+
+/* ---------------------------------------------------------------- configure */
+
+static int set_sources(struct fl_edge_conf *conf, const struct fl_config *config,
+	struct fl_failure *failure)
+{
+	for (size_t i = 0; i < config->nat_source_count; i++) {
+		enum fl_family family = fl_ip_family(&config->nat_sources[i]);
+
+		if (conf->nat_sources[family] == FL_NAT_SOURCES_MAX)
+			return fl_fail(failure, -EINVAL,
+				"edge.nat.source: more than %d addresses of one family",
+				FL_NAT_SOURCES_MAX);
+		conf->nat_source[family][conf->nat_sources[family]++] = config->nat_sources[i];
+	}
+	return 0;
+}
+
+/* Bits of the outer source that may vary; the hash has 32. */
+static uint8_t tunnel_bits(const struct fl_config *config, enum fl_family family)
+{
+	unsigned bits;
+
+	if (!config->has_tunnel_source[family])
+		return 0;
+	bits = (family == FL_IPV4 ? 32 : 128) - config->tunnel_source[family].bits;
+	return bits > 32 ? 32 : (uint8_t)bits;
+}
+
+static int set_conf(struct fl_edge_conf *conf, const struct fl_config *config,
+	struct fl_failure *failure)
+{
+	*conf = (struct fl_edge_conf){
+		.hash_seed = config->hash_seed,
+		.nat_port_min = config->nat_port_min,
+		.nat_port_max = config->nat_port_max,
+	};
+	for (int family = 0; family < FL_FAMILIES; family++)
+		conf->tunnel_hash_bits[family] = tunnel_bits(config, (enum fl_family)family);
+	return set_sources(conf, config, failure);
+}
+
+/* The map of the object that is pinned under this name; NULL = not in it. */
+static struct bpf_map *object_map(const struct bpf_object *object, enum fl_map map)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "fl_%s", fl_map_name(map));
+	return bpf_object__find_map_by_name(object, name);
+}
+
+static uint32_t opening_rows(void)
+{
+	uint32_t rows = 512 * (uint32_t)libbpf_num_possible_cpus();
+
+	return rows > FL_OPENING_MAX ? rows : FL_OPENING_MAX;
+}
+
+/* Also for maps that are going to be adopted: it is what they must look like. */
+static int size_maps(const struct bpf_object *object, const struct fl_limits *limits,
+	struct fl_failure *failure)
+{
+	for (int i = 0; i < FL_MAP_COUNT; i++) {
+		struct bpf_map *map = object_map(object, i);
+		uint32_t rows = i == FL_MAP_opening ? opening_rows() : fl_map_rows(i, limits);
+		int r = 0;
+
+		if (!map)
+			return fl_fail(failure, -EINVAL, "the programs have no map %s",
+				fl_map_name(i));
+		if (rows)
+			r = bpf_map__set_max_entries(map, rows);
+		if (r == 0 && i == FL_MAP_nat_used)
+			r = bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_MMAPABLE);
+		if (r < 0)
+			return fl_fail(failure, r, "cannot size the map %s: %s", fl_map_name(i),
+				strerror(-r));
+	}
+	return 0;
+}
+
+/* -------------------------------------------------------------------- adopt */
+
+static void hint_detach(struct fl_failure *failure, const struct fl_config *config)
+{
+	fl_fail_hint(failure, "to begin anew, stop the agent and run: fairleadd --config %s --detach "
+			      "(forwarding stops and all flows end)",
+		config->file ? config->file : "FILE");
+}
+
+static int check_limits(const struct fl_limits *have, const struct fl_limits *want,
+	struct fl_failure *failure)
+{
+	const struct {
+		const char *name;
+		uint32_t have, want;
+	} rows[] = {
+		{ "services", have->services, want->services },
+		{ "endpoints", have->endpoints, want->endpoints },
+		{ "slots", have->slots, want->slots },
+		{ "flows", have->flows, want->flows },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].have != rows[i].want)
+			return fl_fail(failure, -EPROTO,
+				"limits.%s is %u, but the pinned maps were made for %u", rows[i].name,
+				rows[i].want, rows[i].have);
+	return 0;
+}
+
+/* The kernel adds this one to device maps by itself. */
+#define FLAGS_OF_THE_KERNEL BPF_F_RDONLY_PROG
+
+static int check_shape(const struct bpf_map *map, enum fl_map which,
+	const struct fl_map_shape *found, struct fl_failure *failure)
+{
+	if (found->type == bpf_map__type(map) && found->key_size == bpf_map__key_size(map) &&
+		found->value_size == bpf_map__value_size(map) &&
+		found->max_entries == bpf_map__max_entries(map) &&
+		(found->flags & ~FLAGS_OF_THE_KERNEL) == bpf_map__map_flags(map))
+		return 0;
+	return fl_fail(failure, -EPROTO,
+		"the pinned map %s has another shape than this version gives it",
+		fl_map_name(which));
+}
+
+static int reuse_maps(struct fl_kernel *kernel, const struct bpf_object *object,
+	struct fl_failure *failure)
+{
+	for (int i = 0; i < FL_MAP_COUNT; i++) {
+		struct bpf_map *map = object_map(object, i);
+		int r = check_shape(map, i, &kernel->maps.shape[i], failure);
+
+		if (r < 0)
+			return r;
+		r = bpf_map__reuse_fd(map, kernel->maps.fd[i]);
+		if (r < 0)
+			return fl_fail(failure, r, "cannot adopt the pinned map %s: %s",
+				fl_map_name(i), strerror(-r));
+	}
+	return 0;
+}
+
+/* Slots were hashed with this seed: another one would move every flow. */
+static void keep_seed(const struct fl_meta_row *meta, struct fl_edge_conf *conf)
+{
+	if (conf->hash_seed == meta->hash_seed)
+		return;
+	fl_log(FL_LOG_WARNING, "kernel",
+		"edge.hash_seed differs from the one in use, keeping that so that no flow moves; "
+		"fairleadd --detach forgets it",
+		FL_UINT("wanted", conf->hash_seed), FL_UINT("kept", meta->hash_seed));
+	conf->hash_seed = meta->hash_seed;
+}
+
+static int adopt(struct fl_kernel *kernel, const struct fl_config *config, struct xdp_edge *edge,
+	struct fl_failure *failure)
+{
+	int r = fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
+
+	if (r == 0)
+		r = check_limits(&kernel->maps.limits, &config->limits, failure);
+	if (r == 0)
+		r = reuse_maps(kernel, edge->obj, failure);
+	if (r == -EPROTO)
+		hint_detach(failure, config);
+	if (r < 0)
+		return r;
+	keep_seed(kernel->maps.meta, &edge->rodata->fl_conf);
+	kernel->adopted = true;
+	return 0;
+}
+
+/* --------------------------------------------------------------------- make */
+
+static int write_meta(const struct fl_config *config, const struct bpf_object *object)
+{
+	const struct fl_meta_row row = {
+		.abi = FL_ABI_VERSION,
+		.hash_seed = config->hash_seed,
+		.services = config->limits.services,
+		.endpoints = config->limits.endpoints,
+		.slots = config->limits.slots,
+		.flows = config->limits.flows,
+	};
+	const uint32_t zero = 0;
+
+	return bpf_map_update_elem(bpf_map__fd(object_map(object, FL_MAP_meta)), &zero, &row,
+		       BPF_ANY) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int pin_maps(const char *bpffs, const struct bpf_object *object)
+{
+	_cleanup_free_ char *fresh = NULL, *final = NULL;
+	int r;
+
+	if (asprintf(&fresh, "%s/maps_new", bpffs) < 0 || asprintf(&final, "%s/maps", bpffs) < 0)
+		return -ENOMEM;
+	r = fl_bpffs_remove_dir(fresh); /* of a start that was killed */
+	if (r < 0)
+		return r;
+	if (mkdir(fresh, 0700) < 0)
+		return -errno;
+	for (int i = 0; i < FL_MAP_COUNT && r == 0; i++)
+		r = fl_bpffs_pin(bpf_map__fd(object_map(object, i)), fresh, fl_map_name(i));
+	if (r == 0 && rename(fresh, final) < 0)
+		r = -errno;
+	return r;
+}
+
+static int keep_maps(struct fl_kernel *kernel, const struct fl_config *config,
+	const struct bpf_object *object, struct fl_failure *failure)
+{
+	int r = write_meta(config, object);
+
+	if (r == 0)
+		r = pin_maps(kernel->bpffs, object);
+	if (r < 0)
+		return fl_fail(failure, r, "cannot pin the maps below %s: %s", kernel->bpffs,
+			strerror(-r));
+	return fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
+}
+
+/* ----------------------------------------------------------------- programs */
+
+static int pin_programs(const struct fl_kernel *kernel, const struct bpf_object *object,
+	struct fl_failure *failure)
+{
+	for (size_t i = 0; i < sizeof(pinned_programs) / sizeof(pinned_programs[0]); i++) {
+		const char *name = pinned_programs[i];
+		const struct bpf_program *program = bpf_object__find_program_by_name(object, name);
+		int r = program ? fl_bpffs_pin(bpf_program__fd(program), kernel->bpffs, name)
+				: -ENOENT;
+
+		if (r < 0)
+			return fl_fail(failure, r, "cannot pin the program %s at %s/%s: %s", name,
+				kernel->bpffs, name, strerror(-r));
+	}
+	return 0;
+}
+
+/* From here on the kernel frees expired flows by itself. */
+static int start_sweep(const struct xdp_edge *edge, struct fl_failure *failure)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run);
+	int r = bpf_prog_test_run_opts(bpf_program__fd(edge->progs.start_sweep), &run);
+
+	if (r < 0)
+		return fl_fail(failure, r, "cannot start the sweep of expired flows: %s",
+			strerror(-r));
+	if (run.retval != 0)
+		return fl_fail(failure, -EIO, "the sweep of expired flows did not start: %d",
+			(int)run.retval);
+	return 0;
+}
+
+static int load(struct xdp_edge *edge, struct fl_failure *failure)
+{
+	int r = xdp_edge__load(edge);
+
+	return r < 0 ? fl_libbpf_log_explain(failure, r) : 0;
+}
+
+static int put_in_force(struct fl_kernel *kernel, struct fl_failure *failure)
+{
+	struct xdp_edge *edge = kernel->skeletons->edge;
+	int r = fl_nat_open(&kernel->maps, failure);
+
+	if (r == 0)
+		r = start_sweep(edge, failure);
+	if (r == 0)
+		r = pin_programs(kernel, edge->obj, failure);
+	if (r < 0)
+		return r;
+	kernel->edge_fd = bpf_program__fd(edge->progs.edge);
+	kernel->explain_fd = bpf_program__fd(edge->progs.explain);
+	return 0;
+}
+
+/* --------------------------------------------------------------------- open */
+
+static struct fl_kernel *kernel_new(const char *bpffs)
+{
+	struct fl_kernel *kernel = calloc(1, sizeof(*kernel));
+
+	if (!kernel)
+		return NULL;
+	kernel->edge_fd = kernel->explain_fd = kernel->target_fd = -1;
+	kernel->bpffs = strdup(bpffs);
+	kernel->skeletons = calloc(1, sizeof(*kernel->skeletons));
+	if (!kernel->bpffs || !kernel->skeletons) {
+		fl_kernel_close(kernel);
+		return NULL;
+	}
+	return kernel;
+}
+
+static bool has_pinned_maps(const char *bpffs)
+{
+	_cleanup_free_ char *path = NULL;
+
+	return asprintf(&path, "%s/maps", bpffs) > 0 && fl_bpffs_is_there(path);
+}
+
+static int open_edge(
+	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
+{
+	bool found = has_pinned_maps(kernel->bpffs);
+	struct xdp_edge *edge = xdp_edge__open();
+	int r;
+
+	if (!edge)
+		return fl_libbpf_log_explain(failure, -errno);
+	kernel->skeletons->edge = edge;
+	r = set_conf(&edge->rodata->fl_conf, config, failure);
+	if (r == 0)
+		r = size_maps(edge->obj, &config->limits, failure);
+	if (r == 0 && found)
+		r = adopt(kernel, config, edge, failure);
+	if (r == 0)
+		r = load(edge, failure);
+	if (r == 0 && !found)
+		r = keep_maps(kernel, config, edge->obj, failure);
+	return r < 0 ? r : put_in_force(kernel, failure);
+}
+
+int fl_kernel_open(
+	const struct fl_config *config, struct fl_failure *failure, struct fl_kernel **ret)
+{
+	struct fl_kernel *kernel;
+	int r = fl_bpffs_prepare(config->bpffs, failure);
+
+	if (r < 0)
+		return r;
+	kernel = kernel_new(config->bpffs);
+	if (!kernel)
+		return no_memory(failure);
+	fl_libbpf_log_begin();
+	r = open_edge(kernel, config, failure);
+	if (r < 0) {
+		fl_kernel_close(kernel);
+		return r;
+	}
+	*ret = kernel;
+	return 0;
+}
+
+void fl_kernel_close(struct fl_kernel *kernel)
+{
+	if (!kernel)
+		return;
+	if (kernel->skeletons)
+		xdp_edge__destroy(kernel->skeletons->edge);
+	free(kernel->skeletons);
+	fl_maps_close(&kernel->maps);
+	free(kernel->bpffs);
+	free(kernel);
+}
+
+/* ------------------------------------------------------------------- detach */
+
+/* Detached before unpinned, so that it is gone even while somebody holds it. */
+static void detach_links(const char *dir)
+{
+	DIR *entries = opendir(dir);
+
+	if (!entries)
+		return;
+	for (struct dirent *entry; (entry = readdir(entries));) {
+		_cleanup_free_ char *path = NULL;
+		_cleanup_close_ int fd = -1;
+
+		if (asprintf(&path, "%s/%s", dir, entry->d_name) < 0)
+			continue;
+		fd = bpf_obj_get(path);
+		if (fd >= 0)
+			bpf_link_detach(fd); /* fails when its interface is gone: as well */
+	}
+	closedir(entries);
+}
+
+static int unpin_program(const char *bpffs, const char *name)
+{
+	_cleanup_free_ char *path = NULL, *fresh = NULL;
+
+	if (asprintf(&path, "%s/%s", bpffs, name) < 0 ||
+		asprintf(&fresh, "%s/%s_new", bpffs, name) < 0)
+		return -ENOMEM;
+	unlink(fresh);
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int unpin_programs(const char *bpffs)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(pinned_programs) / sizeof(pinned_programs[0]) && r == 0; i++)
+		r = unpin_program(bpffs, pinned_programs[i]);
+	for (size_t i = 0; i < sizeof(other_programs) / sizeof(other_programs[0]) && r == 0; i++)
+		r = unpin_program(bpffs, other_programs[i]);
+	return r;
+}
+
+static int remove_directory(const char *bpffs, const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%s/%s", bpffs, name) < 0)
+		return -ENOMEM;
+	if (strcmp(name, "links") == 0)
+		detach_links(path);
+	return fl_bpffs_remove_dir(path);
+}
+
+int fl_kernel_detach(const char *bpffs, struct fl_failure *failure)
+{
+	int r;
+
+	if (!fl_bpffs_is_there(bpffs))
+		return 0;
+	if (!fl_bpffs_holds(bpffs))
+		return fl_fail(failure, -EINVAL, "%s is no directory of a bpffs: nothing removed", bpffs);
+	r = remove_directory(bpffs, "links");
+	if (r == 0)
+		r = unpin_programs(bpffs);
+	if (r == 0)
+		r = remove_directory(bpffs, "maps_new");
+	if (r == 0)
+		r = remove_directory(bpffs, "maps");
+	/* EBUSY: it is the root of the bpffs, which is not ours to unmount. */
+	if (r == 0 && rmdir(bpffs) < 0 && errno != EBUSY)
+		r = -errno;
+	if (r == 0)
+		return 0;
+	fl_fail(failure, r, "cannot remove everything below %s: %s", bpffs, strerror(-r));
+	if (r == -ENOTEMPTY)
+		fl_fail_hint(failure, "something else is pinned there too; what was ours is gone");
+	return r;
+}
