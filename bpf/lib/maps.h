@@ -78,7 +78,7 @@ struct {
 	__array(values, struct nat_table);
 } fl_nat SEC(".maps");
 
-MAP_ARRAY(fl_nat_used, struct fl_nat_used_row, FL_ENDPOINTS_DEFAULT, 0);
+MAP_ARRAY(fl_nat_used, struct fl_nat_used_row, FL_ENDPOINTS_DEFAULT, BPF_F_MMAPABLE);
 
 /** Not preallocated, since it is large and mostly empty; an insert that fails
  * for lack of memory counts as a loss, as the slot rules have it. */

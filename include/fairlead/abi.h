@@ -143,8 +143,9 @@ struct fl_nexthop_row {
 	struct fl_ip src; /**< source address for nat and outer headers */
 	__u16 mtu;        /**< of the route; bytes of IP packet */
 	__u16 flags;      /**< FL_NEXTHOP_* */
+	__u32 pad;        /**< rows of a mapped array are multiples of 8 bytes */
 };
-_Static_assert(sizeof(struct fl_nexthop_row) == 36, "row layout is ABI");
+_Static_assert(sizeof(struct fl_nexthop_row) == 40, "row layout is ABI");
 #define FL_NEXTHOP_LOCAL 1 /**< the endpoint is this node itself */
 
 /* ----------------------------------------------------------------- flows */
@@ -193,7 +194,7 @@ _Static_assert(sizeof(struct fl_nat_entry) == 64, "value layout is ABI");
 #define FL_NAT_GENERATIONS 6
 #define FL_NAT_FIRST_SIZE  16384
 
-/** Row of `nat_used` (array): live nat flows of an endpoint = ports in use. */
+/** Row of `nat_used` (array, mmap-able): live nat flows of an endpoint = ports in use. */
 struct fl_nat_used_row {
 	__u32 tcp;
 	__u32 udp;
