@@ -31,6 +31,9 @@ struct fl_registry_config {
 	unsigned line, column;
 };
 
+/** Free what it holds. */
+void fl_registry_config_done(struct fl_registry_config *registry);
+
 struct fl_config {
 	char *file; /**< as given on the command line */
 	char *node_name; /**< default: the host name */
@@ -66,8 +69,15 @@ struct fl_config {
 	struct fl_service **services; /**< declared inline; registry "inline" */
 	size_t service_count;
 
-	struct fl_option_origin *origins; /**< for --print-config; private to config.c */
+	struct fl_origins *origins; /**< where values were given; private to config/ */
 };
+
+/** What the node says that a configuration must fit. */
+struct fl_environment {
+	uint16_t local_port_min, local_port_max; /**< ip_local_port_range; 0 = not known */
+	char host_name[254];
+};
+void fl_environment_read(struct fl_environment *ret);
 
 /**
  * Read and check a file. All errors are collected, not only the first.
@@ -76,6 +86,11 @@ struct fl_config {
  *         could not be read (also added as a problem); -ENOMEM
  */
 int fl_config_load(const char *file, struct fl_problems *problems, struct fl_config **ret);
+
+/** The same from memory, for a given node; `name` stands for the file. */
+int fl_config_parse(const char *text, size_t length, const char *name,
+	const struct fl_environment *environment, struct fl_problems *problems,
+	struct fl_config **ret);
 /** NULL is welcome. */
 void fl_config_free(struct fl_config *config);
 

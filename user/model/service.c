@@ -93,6 +93,14 @@ struct fl_endpoint *fl_service_add_endpoint(struct fl_service *service)
 	return endpoint;
 }
 
+void fl_service_drop_endpoint(struct fl_service *service)
+{
+	struct fl_endpoint *endpoint = &service->endpoints[--service->endpoint_count];
+
+	free(endpoint->zone);
+	free(endpoint->node);
+}
+
 /* ------------------------------------------------------------------ finish */
 
 static bool is_tunnel(const struct fl_service *service)

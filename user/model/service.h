@@ -73,9 +73,11 @@ struct fl_service *fl_service_ref(struct fl_service *service);
 void fl_service_unref(struct fl_service *service);
 
 /** Append one; the caller fills it in. Only before the service is published.
- * @return NULL when out of memory */
+ * An endpoint begins up, with weight 1. @return NULL when out of memory */
 struct fl_frontend *fl_service_add_frontend(struct fl_service *service);
 struct fl_endpoint *fl_service_add_endpoint(struct fl_service *service);
+/** Take the endpoint back that was added last. */
+void fl_service_drop_endpoint(struct fl_service *service);
 
 /**
  * Sort the endpoints and check what needs the whole service: duplicate

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every option there is. --print-config shows the rows in this order.
+ */
+#include "config/option.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELD(type, member)                                                                        \
+	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
+#define LIST(type, member, count)                                                                  \
+	FIELD(type, member), .count_offset = offsetof(struct type, count)
+#define TEXT_OF(number)  TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+
+#define SUN_PATH_MAX 107 /* of sockaddr_un, without the NUL */
+#define DAY_S        86400
+
+static const struct fl_word log_levels[] = {
+	{ "error", FL_LOG_ERROR },
+	{ "warning", FL_LOG_WARNING },
+	{ "info", FL_LOG_INFO },
+	{ "debug", FL_LOG_DEBUG },
+	{ NULL },
+};
+
+static const struct fl_word log_formats[] = {
+	{ "text", FL_LOG_TEXT },
+	{ "json", FL_LOG_JSON },
+	{ NULL },
+};
+
+static const struct fl_word edge_modes[] = {
+	{ "auto", FL_MODE_AUTO },
+	{ "native", FL_MODE_NATIVE },
+	{ "generic", FL_MODE_GENERIC },
+	{ NULL },
+};
+
+static const struct fl_word forwards[] = {
+	{ "nat", FL_NAT },
+	{ "ipip", FL_IPIP },
+	{ "l2", FL_L2, .later = true },
+	{ "gue", FL_GUE, .later = true },
+	{ NULL },
+};
+
+static const struct fl_word balances[] = {
+	{ "maglev", FL_MAGLEV },
+	{ "random", 0, .later = true },
+	{ "round-robin", 0, .later = true },
+	{ "least-connections", 0, .later = true },
+	{ "p2c", 0, .later = true },
+	{ NULL },
+};
+
+static const struct fl_word udps[] = {
+	{ "keep", FL_UDP_KEEP },
+	{ "move", FL_UDP_MOVE },
+	{ "quic", FL_UDP_QUIC },
+	{ NULL },
+};
+
+static const struct fl_word states[] = {
+	{ "up", FL_UP },
+	{ "down", FL_DOWN },
+	{ "draining", FL_DRAINING },
+	{ "maintenance", FL_MAINTENANCE },
+	{ NULL },
+};
+
+const struct fl_option fl_options[] = {
+	{ "node.name", FL_OF_CONFIG, &fl_type_text, FIELD(fl_config, node_name), .min = 1, .max = 253,
+		.fallback = "", .fallback_words = "the host name", .reloadable = true,
+		.help = "what this node is called in logs and answers" },
+	{ "node.zone", FL_OF_CONFIG, &fl_type_text, FIELD(fl_config, node_zone), .min = 1, .max = 63,
+		.fallback = "", .fallback_words = "none", .reloadable = true,
+		.help = "the zone this node is in" },
+
+	{ "log.level", FL_OF_CONFIG, &fl_type_word, FIELD(fl_config, log_level), .words = log_levels,
+		.fallback = "info", .reloadable = true,
+		.help = "the least important kind of line that is still written" },
+	{ "log.format", FL_OF_CONFIG, &fl_type_word, FIELD(fl_config, log_format),
+		.words = log_formats, .fallback = "text", .reloadable = true,
+		.help = "how lines are written: for people, or one JSON object each" },
+
+	{ "state_dir", FL_OF_CONFIG, &fl_type_path, FIELD(fl_config, state_dir), .min = 2, .max = 4000,
+		.fallback = "/var/lib/fairlead",
+		.help = "directory of what the agent keeps over a restart; made if absent" },
+	{ "bpffs", FL_OF_CONFIG, &fl_type_path, FIELD(fl_config, bpffs), .min = 2, .max = 4000,
+		.fallback = "/sys/fs/bpf/fairlead",
+		.help = "directory in a bpffs for maps, programs and links; made if absent" },
+
+	{ "control.socket", FL_OF_CONFIG, &fl_type_path, FIELD(fl_config, control_socket), .min = 2,
+		.max = SUN_PATH_MAX, .fallback = "/run/fairlead/fairleadd.sock",
+		.help = "Unix socket that fairlead(8) speaks to" },
+	{ "control.group", FL_OF_CONFIG, &fl_type_text, FIELD(fl_config, control_group), .min = 1,
+		.max = 32, .fallback = "fairlead",
+		.help = "group that may use the socket besides root; if it does not exist, only root" },
+	{ "control.mode", FL_OF_CONFIG, &fl_type_mode, FIELD(fl_config, control_mode),
+		.fallback = "0660", .help = "permissions of the socket" },
+
+	{ "http.listen", FL_OF_CONFIG, &fl_type_listen, .fallback = "127.0.0.1:9707",
+		.help = "where metrics, health and the read-only API are served, or off" },
+
+	{ "limits.services", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, limits.services),
+		.min = 1, .max = 65535, .fallback = TEXT_OF(FL_SERVICES_DEFAULT),
+		.help = "most services over all registries" },
+	{ "limits.endpoints", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, limits.endpoints),
+		.min = 1, .max = FL_ENDPOINTS_LIMIT, .fallback = TEXT_OF(FL_ENDPOINTS_DEFAULT),
+		.help = "most endpoints over all services" },
+	{ "limits.slots", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, limits.slots), .min = 1024,
+		.max = 67108864, .fallback = TEXT_OF(FL_SLOTS_DEFAULT),
+		.help = "slots for the tables of all services, 8 bytes each" },
+	{ "limits.flows", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, limits.flows), .min = 1024,
+		.max = 16777216, .fallback = TEXT_OF(FL_FLOWS_DEFAULT),
+		.help = "most connections that nat may carry at once" },
+
+	{ "edge.interfaces", FL_OF_CONFIG, &fl_type_interfaces,
+		LIST(fl_config, interfaces, interface_count), .max = FL_INTERFACES_MAX, .fallback = "",
+		.fallback_words = "none, and so no edge path", .reloadable = true,
+		.help = "interfaces on which traffic is balanced; one that is absent is waited for" },
+	{ "edge.mode", FL_OF_CONFIG, &fl_type_word, FIELD(fl_config, edge_mode), .words = edge_modes,
+		.fallback = "auto", .reloadable = true,
+		.help = "XDP in the driver (native), in the stack (generic), or the best there is" },
+	{ "edge.nat.ports", FL_OF_CONFIG, &fl_type_ports, .fallback = "1024-32767",
+		.help = "source ports of nat; must not overlap net.ipv4.ip_local_port_range" },
+	{ "edge.nat.source", FL_OF_CONFIG, &fl_type_addresses,
+		LIST(fl_config, nat_sources, nat_source_count), .max = FL_NAT_SOURCES_MAX,
+		.fallback = "", .fallback_words = "what the route to the endpoint prefers",
+		.help = "source addresses of nat" },
+	{ "edge.tunnel_source", FL_OF_CONFIG, &fl_type_tunnel_source, .fallback = "",
+		.fallback_words = "what the route to the endpoint prefers",
+		.help = "outer source of tunnels; the low bits of a prefix are a hash of the flow" },
+	{ "edge.hash_seed", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, hash_seed), .min = 0,
+		.max = UINT32_MAX, .fallback = "0",
+		.help = "equal on all nodes that must send a flow to the same endpoint" },
+
+	{ "target.interfaces", FL_OF_CONFIG, &fl_type_interfaces,
+		LIST(fl_config, target_interfaces, target_interface_count), .max = FL_INTERFACES_MAX,
+		.fallback = "", .fallback_words = "none, and so no target path", .reloadable = true,
+		.help = "interfaces on which tunnelled packets are taken out of their tunnel" },
+	{ "target.from", FL_OF_CONFIG, &fl_type_prefixes,
+		LIST(fl_config, target_from, target_from_count), .max = 256, .fallback = "",
+		.fallback_words = "none",
+		.help = "balancers whose tunnels are accepted; needed with target.interfaces" },
+
+	{ "node_path.enabled", FL_OF_CONFIG, &fl_type_opaque, .fallback = "false",
+		.unsupported = true, .help = "steer connections that start on this node" },
+	{ "node_path.cgroup", FL_OF_CONFIG, &fl_type_opaque, .fallback = "",
+		.fallback_words = "the root cgroup", .unsupported = true,
+		.help = "cgroup whose processes are served" },
+
+	{ "registries", FL_OF_CONFIG, &fl_type_registries, LIST(fl_config, registries, registry_count),
+		.max = 16, .fallback = "",
+		.fallback_words = "[{ file: { path: /etc/fairlead/services.d } }]", .reloadable = true,
+		.help = "where services are declared; earlier ones win" },
+	{ "registries.file.name", FL_OF_REGISTRY, &fl_type_text, FIELD(fl_registry_config, name),
+		.min = 1, .max = 63, .fallback = "file", .reloadable = true,
+		.help = "what the registry is called; unique" },
+	{ "registries.file.path", FL_OF_REGISTRY, &fl_type_path, FIELD(fl_registry_config, path),
+		.min = 2, .max = 4000, .fallback = "/etc/fairlead/services.d", .reloadable = true,
+		.help = "directory of *.yaml files with a services: list each; watched" },
+	{ "registries.consul", FL_OF_REGISTRY, &fl_type_opaque, .fallback = "", .unsupported = true,
+		.fallback_words = "none", .help = "services of a Consul catalogue" },
+	{ "registries.kubernetes", FL_OF_REGISTRY, &fl_type_opaque, .fallback = "",
+		.fallback_words = "none", .unsupported = true, .help = "services of a Kubernetes cluster" },
+	{ "registries.eureka", FL_OF_REGISTRY, &fl_type_opaque, .fallback = "", .unsupported = true,
+		.fallback_words = "none", .help = "applications of a Eureka server" },
+	{ "registries.etcd", FL_OF_REGISTRY, &fl_type_opaque, .fallback = "", .unsupported = true,
+		.fallback_words = "none", .help = "services under a prefix in etcd" },
+	{ "registries.dns", FL_OF_REGISTRY, &fl_type_opaque, .fallback = "", .unsupported = true,
+		.fallback_words = "none", .help = "endpoints from SRV and address records" },
+
+	{ "services", FL_OF_CONFIG, &fl_type_services, LIST(fl_config, services, service_count),
+		.fallback = "", .fallback_words = "none", .reloadable = true,
+		.help = "services declared right here; the same list as in files of a registry" },
+	{ "services.name", FL_OF_SERVICE, &fl_type_service_name, FIELD(fl_service, name), .min = 1,
+		.max = FL_NAME_MAX, .reloadable = true, .help = "what the service is called; unique" },
+	{ "services.frontends", FL_OF_SERVICE, &fl_type_frontends,
+		LIST(fl_service, frontends, frontend_count), .max = FL_FRONTENDS_PER_SERVICE,
+		.reloadable = true,
+		.help = "addresses that clients use; port 0 is every port, an exact one beats it" },
+	{ "services.forward", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, forward),
+		.words = forwards, .fallback = "nat", .reloadable = true,
+		.help = "how packets are brought to their endpoint" },
+	{ "services.balance", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, balance),
+		.words = balances, .fallback = "maglev", .reloadable = true,
+		.help = "how the node path chooses; the edge is always maglev" },
+	{ "services.slots", FL_OF_SERVICE, &fl_type_integer, FIELD(fl_service, slots), .min = 251,
+		.max = 65537, .fallback = "",
+		.fallback_words = "the smallest size with 100 for each endpoint", .reloadable = true,
+		.help = "size of the hash table: 251, 1021, 4093, 16381 or 65537" },
+	{ "services.settle.tcp", FL_OF_SERVICE, &fl_type_duration, FIELD(fl_service, settle_tcp_s),
+		.min = 1, .max = DAY_S, .fallback = "15m", .reloadable = true,
+		.help = "the silence that a TCP flow may keep while its slot moves" },
+	{ "services.settle.udp", FL_OF_SERVICE, &fl_type_duration, FIELD(fl_service, settle_udp_s),
+		.min = 1, .max = DAY_S, .fallback = "1m", .reloadable = true, .help = "the same for UDP" },
+	{ "services.udp", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, udp), .words = udps,
+		.fallback = "keep", .reloadable = true,
+		.help = "whether UDP flows stay where they are, move at once, or are QUIC" },
+	{ "services.panic", FL_OF_SERVICE, &fl_type_integer, FIELD(fl_service, panic_percent),
+		.min = 0, .max = 0, .known_max = 100, .fallback = "0", .reloadable = true,
+		.help = "percent of endpoints up below which all are used; 0 = off" },
+	{ "services.cross_family", FL_OF_SERVICE, &fl_type_flag, FIELD(fl_service, cross_family),
+		.fallback = "false", .reloadable = true,
+		.help = "ipip: send IPv4 and IPv6 clients to endpoints of both families" },
+	{ "services.check", FL_OF_SERVICE, &fl_type_opaque, .fallback = "", .fallback_words = "none",
+		.unsupported = true, .help = "probes that tell whether endpoints are healthy" },
+	{ "services.endpoints", FL_OF_SERVICE, &fl_type_endpoints,
+		LIST(fl_service, endpoints, endpoint_count), .max = FL_ENDPOINTS_PER_SERVICE,
+		.reloadable = true, .help = "instances that serve; [] = none" },
+	{ "services.endpoints.address", FL_OF_ENDPOINT, &fl_type_endpoint_address, .reloadable = true,
+		.help = "where it listens; without a port, the frontend's" },
+	{ "services.endpoints.weight", FL_OF_ENDPOINT, &fl_type_integer, FIELD(fl_endpoint, weight),
+		.min = 0, .max = 65535, .fallback = "1", .reloadable = true,
+		.help = "its share beside the others'; 0 takes no new flows" },
+	{ "services.endpoints.zone", FL_OF_ENDPOINT, &fl_type_text, FIELD(fl_endpoint, zone), .min = 1,
+		.max = 63, .fallback = "", .fallback_words = "none", .reloadable = true,
+		.help = "the zone it is in" },
+	{ "services.endpoints.node", FL_OF_ENDPOINT, &fl_type_text, FIELD(fl_endpoint, node), .min = 1,
+		.max = 253, .fallback = "", .fallback_words = "none", .reloadable = true,
+		.help = "the node it runs on" },
+	{ "services.endpoints.state", FL_OF_ENDPOINT, &fl_type_word, FIELD(fl_endpoint, state),
+		.words = states, .fallback = "up", .reloadable = true,
+		.help = "up; draining (old flows only); down; maintenance (the operator's down)" },
+	{ NULL },
+};
+
+size_t fl_options_count(void)
+{
+	return sizeof(fl_options) / sizeof(fl_options[0]) - 1;
+}
+
+const struct fl_option *fl_option_find(const char *key)
+{
+	for (const struct fl_option *option = fl_options; option->key; option++)
+		if (strcmp(option->key, key) == 0)
+			return option;
+	return NULL;
+}
+
+/* --------------------------------------------------------------- documents */
+
+#define TYPE_TEXT 128
+static struct fl_option_doc docs[sizeof(fl_options) / sizeof(fl_options[0])];
+static char types[sizeof(fl_options) / sizeof(fl_options[0])][TYPE_TEXT];
+
+static const char *fallback_of(const struct fl_option *option)
+{
+	if (option->fallback_words)
+		return option->fallback_words;
+	return option->fallback ? option->fallback : "must be given";
+}
+
+const struct fl_option_doc *fl_config_options(void)
+{
+	for (size_t i = 0; i < fl_options_count() && !docs[i].key; i++) {
+		const struct fl_option *option = &fl_options[i];
+		FILE *out = fmemopen(types[i], TYPE_TEXT, "w");
+
+		if (out) {
+			option->type->describe(option, out);
+			fclose(out);
+		}
+		docs[i] = (struct fl_option_doc){
+			.key = option->key,
+			.type = types[i],
+			.fallback = fallback_of(option),
+			.help = option->help,
+			.reloadable = option->reloadable,
+			.supported = !option->unsupported,
+		};
+	}
+	return docs;
+}

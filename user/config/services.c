@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "config/services.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/option.h"
+#include "core/cleanup.h"
+
+/* Only `services:` may stand in such a file, and it must: a file that somebody
+ * has begun to write is no word that all its services shall go. */
+static const struct fl_node *find_list(struct fl_reader *reader, const struct fl_node *root)
+{
+	struct fl_place place = { reader->file, root ? root->line : 1, root ? root->column : 1 };
+	const struct fl_node *list = NULL;
+	char shown[FL_NODE_TEXT];
+
+	if (root && root->kind != FL_NODE_MAP) {
+		fl_problem_add(reader->problems, place, "services: %s does not fit, expected services: [...]",
+			fl_node_show(root, shown));
+		return NULL;
+	}
+	for (const struct fl_node *node = root ? root->first : NULL; node; node = node->next) {
+		struct fl_node key = { .kind = FL_NODE_SCALAR, .text = node->key };
+
+		if (strcmp(node->key, "services") == 0)
+			list = node;
+		else
+			fl_problem_add(reader->problems,
+				(struct fl_place){ reader->file, node->key_line, node->key_column },
+				"%s: unknown key, expected services and no other in this file",
+				fl_node_show(&key, shown));
+	}
+	if (!list)
+		fl_problem_add(reader->problems, place,
+			"services: missing, must be given (services: [] = none)");
+	return list;
+}
+
+static int read_list(struct fl_reader *reader, const struct fl_node *root, fl_service_vec *ret)
+{
+	const struct fl_option *option = fl_option_find("services");
+	const struct fl_node *list = find_list(reader, root);
+	size_t errors = reader->problems->errors;
+	struct fl_config config = { 0 };
+
+	if (!list)
+		return -EINVAL;
+	option->type->read(reader, option, list, &config);
+	ret->items = config.services;
+	ret->count = ret->room = config.service_count;
+	if (reader->no_memory) {
+		fl_services_done(ret);
+		return -ENOMEM;
+	}
+	return reader->problems->errors == errors ? 0 : -EINVAL;
+}
+
+int fl_services_parse(const char *text, size_t length, const char *name, const char *registry,
+	struct fl_problems *problems, fl_service_vec *ret)
+{
+	struct fl_reader reader = { .file = name, .problems = problems, .registry = registry };
+	size_t errors = problems->errors;
+	fl_service_vec services = { 0 };
+	struct fl_yaml yaml = { 0 };
+	int r = fl_yaml_parse(text, length, name, problems, &yaml);
+
+	if (r == 0)
+		r = read_list(&reader, yaml.root, &services);
+	fl_yaml_done(&yaml);
+	if (r == -ENOMEM)
+		return r;
+	*ret = services;
+	return problems->errors == errors ? 0 : -EINVAL;
+}
+
+int fl_services_load(const char *file, const char *registry, struct fl_problems *problems,
+	fl_service_vec *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length = 0;
+	int r = fl_yaml_read_file(file, problems, &text, &length);
+
+	if (r < 0) {
+		*ret = (fl_service_vec){ 0 };
+		return r;
+	}
+	return fl_services_parse(text, length, file, registry, problems, ret);
+}
+
+void fl_services_done(fl_service_vec *services)
+{
+	for (size_t i = 0; i < services->count; i++)
+		fl_service_unref(services->items[i]);
+	fl_vec_done(services);
+}
