@@ -20,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zlib
 
 BPFFS = pathlib.Path("/sys/fs/bpf")
 
@@ -205,15 +206,21 @@ class Lab:
 
         Ends whose stack sends packets into XDP must fill in checksums themselves, as
         hardware would; ends that receive what XDP sends or redirects need GRO, which is
-        what makes a veth without an XDP program of its own take such frames.
+        what makes a veth without an XDP program of its own take such frames. MAC addresses
+        are fixed, so that a cable which is pulled and plugged again is still the same.
         """
-        place = [f"netns {self.netns(role)}" if role else "" for role, _ in (one, other)]
-        command(["ip", "-batch", "-"], input=f"link add name {one[1]} {place[0]} type veth "
-                                             f"peer name {other[1]} {place[1]}\n")
+        a, b = (f"name {name} address {self.mac(role, name)}"
+                + (f" netns {self.netns(role)}" if role else "") for role, name in (one, other))
+        command(["ip", "-batch", "-"], input=f"link add {a} type veth peer {b}\n")
         for role, name in (one, other):
             self.ip(role, f"link set {name} up")
         end = ["ethtool", "-K", one[1], "tx", "off", "gro", "on"]
         command(self.inside(one[0], end) if one[0] else end)
+
+    @staticmethod
+    def mac(role, name):
+        """A local address made from the place of an interface."""
+        return "02:00:" + zlib.crc32(f"{role}/{name}".encode()).to_bytes(4, "big").hex(":")
 
     def addresses(self, role, name, address4, address6):
         self.ip(role, f"addr add {address4} dev {name}", f"addr add {address6} dev {name} nodad",
