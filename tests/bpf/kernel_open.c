@@ -171,10 +171,12 @@ Test(kernel_open, other_limits_are_refused_with_a_way_out)
 		struct fl_kernel *kernel = NULL;
 
 		config.limits = rows[i].limits;
-		cr_expect_eq(fl_kernel_open(&config, &failure, &kernel), -EPROTO, "%s", rows[i].name);
+		cr_expect_eq(
+			fl_kernel_open(&config, &failure, &kernel), -EPROTO, "%s", rows[i].name);
 		cr_expect(strstr(failure.message, rows[i].words), "%s: %s", rows[i].name,
 			failure.message);
-		cr_expect(strstr(failure.hint, "fairleadd --config /etc/fairlead/test.yaml --detach"),
+		cr_expect(
+			strstr(failure.hint, "fairleadd --config /etc/fairlead/test.yaml --detach"),
 			"%s: %s", rows[i].name, failure.hint);
 		cr_expect_null(kernel);
 	}
@@ -206,7 +208,8 @@ Test(kernel_open, maps_that_do_not_fit_are_refused)
 {
 	static const struct damage rows[] = {
 		{ "another ABI", damage_abi, "another layout (ABI 2; this one has 1)" },
-		{ "limits that are not true", damage_limits, "the pinned map endpoints has 4097 rows" },
+		{ "limits that are not true", damage_limits,
+			"the pinned map endpoints has 4097 rows" },
 		{ "a map is missing", damage_set, "incomplete: the map slots is not pinned" },
 	};
 	struct fl_config config = test_config();
@@ -218,7 +221,8 @@ Test(kernel_open, maps_that_do_not_fit_are_refused)
 		rows[i].damage(&kernel->maps);
 		fl_kernel_close(kernel);
 		kernel = NULL;
-		cr_expect_eq(fl_kernel_open(&config, &failure, &kernel), -EPROTO, "%s", rows[i].name);
+		cr_expect_eq(
+			fl_kernel_open(&config, &failure, &kernel), -EPROTO, "%s", rows[i].name);
 		cr_expect(strstr(failure.message, rows[i].words), "%s: %s", rows[i].name,
 			failure.message);
 		cr_expect(strstr(failure.hint, "--detach"), "%s: %s", rows[i].name, failure.hint);

@@ -62,15 +62,15 @@ struct fl_service *test_service(const char *name, const char *frontends, const c
 	return service;
 }
 
-struct fl_snapshot *test_snapshot(
-	uint64_t generation, struct fl_service **services, size_t count)
+struct fl_snapshot *test_snapshot(uint64_t generation, struct fl_service **services, size_t count)
 {
 	const struct fl_declaration declaration = { "test", services, count };
 	const struct fl_limits limits = { UINT16_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
 	struct fl_problems problems = { 0 };
 	struct fl_snapshot *snapshot;
 
-	cr_assert_eq(fl_snapshot_merge(&declaration, 1, &limits, generation, &problems, &snapshot), 0);
+	cr_assert_eq(
+		fl_snapshot_merge(&declaration, 1, &limits, generation, &problems, &snapshot), 0);
 	cr_assert_eq(problems.count, 0, "%s", problems.count ? problems.items[0].message : "");
 	for (size_t i = 0; i < count; i++)
 		fl_service_unref(services[i]);

@@ -18,5 +18,4 @@
 struct fl_service *test_service(const char *name, const char *frontends, const char *endpoints);
 
 /** Merge into a snapshot; takes the references over. Fails the test on any problem. */
-struct fl_snapshot *test_snapshot(
-	uint64_t generation, struct fl_service **services, size_t count);
+struct fl_snapshot *test_snapshot(uint64_t generation, struct fl_service **services, size_t count);

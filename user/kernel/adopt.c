@@ -13,7 +13,8 @@
 static int refuse(struct fl_failure *failure, int code, const char *kind, uint32_t id)
 {
 	if (code != -EEXIST && code != -ERANGE)
-		return fl_fail(failure, code, "cannot adopt %s %u: %s", kind, id, fl_log_errno(code));
+		return fl_fail(
+			failure, code, "cannot adopt %s %u: %s", kind, id, fl_log_errno(code));
 	fl_fail(failure, -EPROTO, "the pinned maps are damaged: %s %u %s", kind, id,
 		code == -EEXIST ? "is there twice" : "is beyond the limits");
 	fl_fail_hint(failure, "fairleadd --detach removes them; flows then begin anew");

@@ -60,10 +60,13 @@ static int mount_home(struct fl_failure *failure)
 	if (mount("bpf", BPFFS_HOME, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0) {
 		int code = -errno;
 
-		fl_fail(failure, code, "no bpffs is mounted at " BPFFS_HOME ", and mounting one failed: %s",
+		fl_fail(failure, code,
+			"no bpffs is mounted at " BPFFS_HOME ", and mounting one failed: %s",
 			strerror(-code));
-		fl_fail_hint(failure, code == -EPERM
-				? "mounting wants CAP_SYS_ADMIN: run as root, or mount -t bpf bpf " BPFFS_HOME " before"
+		fl_fail_hint(failure,
+			code == -EPERM
+				? "mounting wants CAP_SYS_ADMIN: run as root, or mount -t bpf "
+				  "bpf " BPFFS_HOME " before"
 				: "the kernel needs CONFIG_BPF_SYSCALL and sysfs mounted at /sys");
 		return code;
 	}
@@ -108,7 +111,8 @@ int fl_bpffs_prepare(const char *path, struct fl_failure *failure)
 		return r;
 	if (!fl_bpffs_holds(path)) {
 		fl_fail(failure, -EINVAL, "bpffs: %s does not lie inside a bpffs", path);
-		fl_fail_hint(failure, "choose a directory below " BPFFS_HOME ", or mount -t bpf bpf DIRECTORY first");
+		fl_fail_hint(failure, "choose a directory below " BPFFS_HOME
+				      ", or mount -t bpf bpf DIRECTORY first");
 		return -EINVAL;
 	}
 	r = make_dirs(path, failure);

@@ -73,7 +73,7 @@ const char *fl_features_lockdown(void)
 /* ------------------------------------------------------------------- probes */
 
 __attribute__((format(printf, 3, 4))) static void found(
-	struct fl_feature *feature, enum fl_verdict_on_feature verdict, const char *format, ...)
+	struct fl_feature *feature, enum fl_feature_verdict verdict, const char *format, ...)
 {
 	va_list arguments;
 
@@ -129,7 +129,8 @@ static void probe_bpffs(struct fl_feature *feature)
 		return;
 	}
 	found(feature, FL_FEATURE_NO, "/sys/fs/bpf is no bpffs");
-	advise(feature, "fairleadd mounts one when it starts as root; or mount -t bpf bpf /sys/fs/bpf");
+	advise(feature,
+		"fairleadd mounts one when it starts as root; or mount -t bpf bpf /sys/fs/bpf");
 }
 
 static void probe_jit(struct fl_feature *feature)
@@ -143,7 +144,8 @@ static void probe_jit(struct fl_feature *feature)
 	}
 	found(feature, on ? FL_FEATURE_YES : FL_FEATURE_NO, "net.core.bpf_jit_enable is %d", on);
 	if (!on)
-		advise(feature, "sysctl -w net.core.bpf_jit_enable=1: interpreted programs are several times slower");
+		advise(feature, "sysctl -w net.core.bpf_jit_enable=1: interpreted programs are "
+				"several times slower");
 }
 
 /* libbpf's answer to "can you": 1 yes, 0 no, else not to be found out. */
@@ -155,7 +157,8 @@ static void answer(struct fl_feature *feature, int answer, const char *what)
 		found(feature, FL_FEATURE_NO, "%s is not in this kernel", what);
 		advise(feature, "Fairlead needs Linux 6.1 or later");
 	} else {
-		found(feature, FL_FEATURE_UNKNOWN, "%s could not be tried: %s", what, strerror(-answer));
+		found(feature, FL_FEATURE_UNKNOWN, "%s could not be tried: %s", what,
+			strerror(-answer));
 		advise(feature, "ask again as root");
 	}
 }
@@ -173,8 +176,7 @@ static void probe_syscall(struct fl_feature *feature)
 
 static void probe_timer(struct fl_feature *feature)
 {
-	answer(feature,
-		libbpf_probe_bpf_helper(BPF_PROG_TYPE_SYSCALL, BPF_FUNC_timer_init, NULL),
+	answer(feature, libbpf_probe_bpf_helper(BPF_PROG_TYPE_SYSCALL, BPF_FUNC_timer_init, NULL),
 		"bpf_timer");
 }
 
@@ -222,7 +224,8 @@ size_t fl_features_probe(struct fl_feature *ret)
 
 	_Static_assert(sizeof(probes) / sizeof(probes[0]) <= FL_FEATURES_MAX, "room for all");
 	for (size_t i = 0; i < count; i++) {
-		ret[i] = (struct fl_feature){ .name = probes[i].name, .required = probes[i].required };
+		ret[i] = (struct fl_feature){ .name = probes[i].name,
+			.required = probes[i].required };
 		probes[i].probe(&ret[i]);
 	}
 	libbpf_set_print(before);

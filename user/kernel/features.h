@@ -9,14 +9,14 @@
  * What this kernel and this process can do: found by trying, never guessed from
  * a version. For messages when something failed, and for `fairlead doctor`.
  */
-enum fl_verdict_on_feature { FL_FEATURE_YES, FL_FEATURE_NO, FL_FEATURE_UNKNOWN };
+enum fl_feature_verdict { FL_FEATURE_YES, FL_FEATURE_NO, FL_FEATURE_UNKNOWN };
 
 struct fl_feature {
 	const char *name; /**< "bpf_timer" */
 	bool required;    /**< without it fairleadd does not start */
-	enum fl_verdict_on_feature verdict;
-	char text[160];   /**< what was found */
-	char hint[200];   /**< what to do about it; "" = nothing to do */
+	enum fl_feature_verdict verdict;
+	char text[160]; /**< what was found */
+	char hint[200]; /**< what to do about it; "" = nothing to do */
 };
 
 #define FL_FEATURES_MAX 16

@@ -11,7 +11,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,10 +29,8 @@ struct fl_skeletons {
 	struct xdp_edge *edge;
 };
 
-/* Programs of the edge object that are pinned, by their names. */
+/* Programs of the edge object that are pinned, by their names; see also detach.c. */
 static const char *const pinned_programs[] = { "edge", "explain", "sweep" };
-/* And those of other objects, for their removal. */
-static const char *const other_programs[] = { "target", "edge_frags" };
 
 static int no_memory(struct fl_failure *failure)
 {
@@ -42,8 +39,8 @@ static int no_memory(struct fl_failure *failure)
 
 /* ---------------------------------------------------------------- configure */
 
-static int set_sources(struct fl_edge_conf *conf, const struct fl_config *config,
-	struct fl_failure *failure)
+static int set_sources(
+	struct fl_edge_conf *conf, const struct fl_config *config, struct fl_failure *failure)
 {
 	for (size_t i = 0; i < config->nat_source_count; i++) {
 		enum fl_family family = fl_ip_family(&config->nat_sources[i]);
@@ -68,8 +65,8 @@ static uint8_t tunnel_bits(const struct fl_config *config, enum fl_family family
 	return bits > 32 ? 32 : (uint8_t)bits;
 }
 
-static int set_conf(struct fl_edge_conf *conf, const struct fl_config *config,
-	struct fl_failure *failure)
+static int set_conf(
+	struct fl_edge_conf *conf, const struct fl_config *config, struct fl_failure *failure)
 {
 	*conf = (struct fl_edge_conf){
 		.hash_seed = config->hash_seed,
@@ -98,8 +95,8 @@ static uint32_t opening_rows(void)
 }
 
 /* Also for maps that are going to be adopted: it is what they must look like. */
-static int size_maps(const struct bpf_object *object, const struct fl_limits *limits,
-	struct fl_failure *failure)
+static int size_maps(
+	const struct bpf_object *object, const struct fl_limits *limits, struct fl_failure *failure)
 {
 	for (int i = 0; i < FL_MAP_COUNT; i++) {
 		struct bpf_map *map = object_map(object, i);
@@ -107,12 +104,10 @@ static int size_maps(const struct bpf_object *object, const struct fl_limits *li
 		int r = 0;
 
 		if (!map)
-			return fl_fail(failure, -EINVAL, "the programs have no map %s",
-				fl_map_name(i));
+			return fl_fail(
+				failure, -EINVAL, "the programs have no map %s", fl_map_name(i));
 		if (rows)
 			r = bpf_map__set_max_entries(map, rows);
-		if (r == 0 && i == FL_MAP_nat_used)
-			r = bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_MMAPABLE);
 		if (r < 0)
 			return fl_fail(failure, r, "cannot size the map %s: %s", fl_map_name(i),
 				strerror(-r));
@@ -124,13 +119,14 @@ static int size_maps(const struct bpf_object *object, const struct fl_limits *li
 
 static void hint_detach(struct fl_failure *failure, const struct fl_config *config)
 {
-	fl_fail_hint(failure, "to begin anew, stop the agent and run: fairleadd --config %s --detach "
-			      "(forwarding stops and all flows end)",
+	fl_fail_hint(failure,
+		"to begin anew, stop the agent and run: fairleadd --config %s --detach "
+		"(forwarding stops and all flows end)",
 		config->file ? config->file : "FILE");
 }
 
-static int check_limits(const struct fl_limits *have, const struct fl_limits *want,
-	struct fl_failure *failure)
+static int check_limits(
+	const struct fl_limits *have, const struct fl_limits *want, struct fl_failure *failure)
 {
 	const struct {
 		const char *name;
@@ -145,8 +141,8 @@ static int check_limits(const struct fl_limits *have, const struct fl_limits *wa
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].have != rows[i].want)
 			return fl_fail(failure, -EPROTO,
-				"limits.%s is %u, but the pinned maps were made for %u", rows[i].name,
-				rows[i].want, rows[i].have);
+				"limits.%s is %u, but the pinned maps were made for %u",
+				rows[i].name, rows[i].want, rows[i].have);
 	return 0;
 }
 
@@ -166,8 +162,8 @@ static int check_shape(const struct bpf_map *map, enum fl_map which,
 		fl_map_name(which));
 }
 
-static int reuse_maps(struct fl_kernel *kernel, const struct bpf_object *object,
-	struct fl_failure *failure)
+static int reuse_maps(
+	struct fl_kernel *kernel, const struct bpf_object *object, struct fl_failure *failure)
 {
 	for (int i = 0; i < FL_MAP_COUNT; i++) {
 		struct bpf_map *map = object_map(object, i);
@@ -227,8 +223,8 @@ static int write_meta(const struct fl_config *config, const struct bpf_object *o
 	};
 	const uint32_t zero = 0;
 
-	return bpf_map_update_elem(bpf_map__fd(object_map(object, FL_MAP_meta)), &zero, &row,
-		       BPF_ANY) < 0
+	return bpf_map_update_elem(
+		       bpf_map__fd(object_map(object, FL_MAP_meta)), &zero, &row, BPF_ANY) < 0
 		       ? -errno
 		       : 0;
 }
@@ -267,8 +263,8 @@ static int keep_maps(struct fl_kernel *kernel, const struct fl_config *config,
 
 /* ----------------------------------------------------------------- programs */
 
-static int pin_programs(const struct fl_kernel *kernel, const struct bpf_object *object,
-	struct fl_failure *failure)
+static int pin_programs(
+	const struct fl_kernel *kernel, const struct bpf_object *object, struct fl_failure *failure)
 {
 	for (size_t i = 0; i < sizeof(pinned_programs) / sizeof(pinned_programs[0]); i++) {
 		const char *name = pinned_programs[i];
@@ -290,8 +286,8 @@ static int start_sweep(const struct xdp_edge *edge, struct fl_failure *failure)
 	int r = bpf_prog_test_run_opts(bpf_program__fd(edge->progs.start_sweep), &run);
 
 	if (r < 0)
-		return fl_fail(failure, r, "cannot start the sweep of expired flows: %s",
-			strerror(-r));
+		return fl_fail(
+			failure, r, "cannot start the sweep of expired flows: %s", strerror(-r));
 	if (run.retval != 0)
 		return fl_fail(failure, -EIO, "the sweep of expired flows did not start: %d",
 			(int)run.retval);
@@ -399,85 +395,4 @@ void fl_kernel_close(struct fl_kernel *kernel)
 	fl_maps_close(&kernel->maps);
 	free(kernel->bpffs);
 	free(kernel);
-}
-
-/* ------------------------------------------------------------------- detach */
-
-/* Detached before unpinned, so that it is gone even while somebody holds it. */
-static void detach_links(const char *dir)
-{
-	DIR *entries = opendir(dir);
-
-	if (!entries)
-		return;
-	for (struct dirent *entry; (entry = readdir(entries));) {
-		_cleanup_free_ char *path = NULL;
-		_cleanup_close_ int fd = -1;
-
-		if (asprintf(&path, "%s/%s", dir, entry->d_name) < 0)
-			continue;
-		fd = bpf_obj_get(path);
-		if (fd >= 0)
-			bpf_link_detach(fd); /* fails when its interface is gone: as well */
-	}
-	closedir(entries);
-}
-
-static int unpin_program(const char *bpffs, const char *name)
-{
-	_cleanup_free_ char *path = NULL, *fresh = NULL;
-
-	if (asprintf(&path, "%s/%s", bpffs, name) < 0 ||
-		asprintf(&fresh, "%s/%s_new", bpffs, name) < 0)
-		return -ENOMEM;
-	unlink(fresh);
-	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int unpin_programs(const char *bpffs)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < sizeof(pinned_programs) / sizeof(pinned_programs[0]) && r == 0; i++)
-		r = unpin_program(bpffs, pinned_programs[i]);
-	for (size_t i = 0; i < sizeof(other_programs) / sizeof(other_programs[0]) && r == 0; i++)
-		r = unpin_program(bpffs, other_programs[i]);
-	return r;
-}
-
-static int remove_directory(const char *bpffs, const char *name)
-{
-	_cleanup_free_ char *path = NULL;
-
-	if (asprintf(&path, "%s/%s", bpffs, name) < 0)
-		return -ENOMEM;
-	if (strcmp(name, "links") == 0)
-		detach_links(path);
-	return fl_bpffs_remove_dir(path);
-}
-
-int fl_kernel_detach(const char *bpffs, struct fl_failure *failure)
-{
-	int r;
-
-	if (!fl_bpffs_is_there(bpffs))
-		return 0;
-	if (!fl_bpffs_holds(bpffs))
-		return fl_fail(failure, -EINVAL, "%s is no directory of a bpffs: nothing removed", bpffs);
-	r = remove_directory(bpffs, "links");
-	if (r == 0)
-		r = unpin_programs(bpffs);
-	if (r == 0)
-		r = remove_directory(bpffs, "maps_new");
-	if (r == 0)
-		r = remove_directory(bpffs, "maps");
-	/* EBUSY: it is the root of the bpffs, which is not ours to unmount. */
-	if (r == 0 && rmdir(bpffs) < 0 && errno != EBUSY)
-		r = -errno;
-	if (r == 0)
-		return 0;
-	fl_fail(failure, r, "cannot remove everything below %s: %s", bpffs, strerror(-r));
-	if (r == -ENOTEMPTY)
-		fl_fail_hint(failure, "something else is pinned there too; what was ours is gone");
-	return r;
 }

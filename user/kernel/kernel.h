@@ -14,10 +14,10 @@
 struct fl_kernel {
 	char *bpffs;
 	struct fl_maps maps;
-	bool adopted;   /**< maps of an earlier agent were found and are in use */
-	int edge_fd;    /**< program `edge`; -1 = no edge path */
-	int explain_fd; /**< program `explain` */
-	int target_fd;  /**< program `target`; -1 = no target path */
+	bool adopted;                   /**< maps of an earlier agent were found and are in use */
+	int edge_fd;                    /**< program `edge`; -1 = no edge path */
+	int explain_fd;                 /**< program `explain` */
+	int target_fd;                  /**< program `target`; -1 = no target path */
 	struct fl_skeletons *skeletons; /**< private to kernel.c */
 };
 
@@ -30,8 +30,8 @@ struct fl_kernel {
  * @return 0; -EPROTO (pinned maps of another ABI or other limits: the failure
  *         names the --detach line); -EPERM and others with message and hint
  */
-int fl_kernel_open(const struct fl_config *config, struct fl_failure *failure,
-	struct fl_kernel **ret);
+int fl_kernel_open(
+	const struct fl_config *config, struct fl_failure *failure, struct fl_kernel **ret);
 /** Close descriptors. Pins stay, and so does forwarding. NULL is welcome. */
 void fl_kernel_close(struct fl_kernel *kernel);
 

@@ -92,18 +92,21 @@ static int explain_permission(struct fl_failure *failure, int code)
 	char missing[128];
 
 	if (*fl_features_missing_capabilities(missing, sizeof(missing))) {
-		fl_fail(failure, code, "the kernel refuses to load BPF programs: this process lacks %s",
-			missing);
-		fl_fail_hint(failure, "run fairleadd as root, or give its service CAP_BPF, CAP_NET_ADMIN "
-				      "and CAP_PERFMON");
+		fl_fail(failure, code,
+			"the kernel refuses to load BPF programs: this process lacks %s", missing);
+		fl_fail_hint(failure,
+			"run fairleadd as root, or give its service CAP_BPF, CAP_NET_ADMIN "
+			"and CAP_PERFMON");
 	} else if (strcmp(fl_features_lockdown(), "none") != 0) {
 		fl_fail(failure, code, "the kernel refuses to load BPF programs: lockdown is %s",
 			fl_features_lockdown());
 		fl_fail_hint(failure, "boot with lockdown=none, or without Secure Boot");
 	} else {
-		fl_fail(failure, code, "the kernel refuses to load BPF programs: %s", strerror(-code));
-		fl_fail_hint(failure, "a container's seccomp profile may forbid bpf(2), or a limit on locked "
-				      "memory is too low (ulimit -l)");
+		fl_fail(failure, code, "the kernel refuses to load BPF programs: %s",
+			strerror(-code));
+		fl_fail_hint(failure,
+			"a container's seccomp profile may forbid bpf(2), or a limit on locked "
+			"memory is too low (ulimit -l)");
 	}
 	return code;
 }
@@ -132,8 +135,9 @@ int fl_libbpf_log_explain(struct fl_failure *failure, int code)
 	find_complaint(text, sizeof(text));
 	fl_fail(failure, code, "cannot load maps and programs: %s", *text ? text : strerror(-code));
 	if (code == -ENOMEM)
-		fl_fail_hint(failure, "there is not enough memory for the maps: lower `limits:`, or raise "
-				      "the memory limit of the service");
+		fl_fail_hint(failure,
+			"there is not enough memory for the maps: lower `limits:`, or raise "
+			"the memory limit of the service");
 	else if (code == -E2BIG)
 		fl_fail_hint(failure, "a map is larger than this kernel allows: lower `limits:`");
 	else

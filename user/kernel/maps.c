@@ -24,8 +24,7 @@ struct mapping {
 	size_t row_size;
 	size_t member;
 };
-#define MAPPING(name, type)                                                                        \
-	{ FL_MAP_##name, sizeof(type), offsetof(struct fl_maps, name) }
+#define MAPPING(name, type) { FL_MAP_##name, sizeof(type), offsetof(struct fl_maps, name) }
 static const struct mapping mappings[] = {
 	MAPPING(meta, struct fl_meta_row), /* first: the ABI is read from it */
 	MAPPING(services, struct fl_service_row),
@@ -126,8 +125,8 @@ static void **mapped_at(struct fl_maps *maps, const struct mapping *mapping)
 	return (void **)((char *)maps + mapping->member);
 }
 
-static int map_memory(struct fl_maps *maps, const struct mapping *mapping, bool write,
-	struct fl_failure *failure)
+static int map_memory(
+	struct fl_maps *maps, const struct mapping *mapping, bool write, struct fl_failure *failure)
 {
 	const struct fl_map_shape *shape = &maps->shape[mapping->map];
 	const char *name = map_names[mapping->map];
@@ -136,13 +135,14 @@ static int map_memory(struct fl_maps *maps, const struct mapping *mapping, bool 
 
 	if (shape->value_size != mapping->row_size || !(shape->flags & BPF_F_MMAPABLE))
 		return fl_fail(failure, -EPROTO,
-			"the pinned map %s has rows of %u bytes, where this version maps rows of %zu",
+			"the pinned map %s has rows of %u bytes, where this version maps rows of "
+			"%zu",
 			name, shape->value_size, mapping->row_size);
 	memory = mmap(NULL, mapped_size(shape->max_entries, mapping->row_size), protection,
 		MAP_SHARED, maps->fd[mapping->map], 0);
 	if (memory == MAP_FAILED)
-		return fl_fail(failure, -errno, "cannot map %s into memory: %s", name,
-			strerror(errno));
+		return fl_fail(
+			failure, -errno, "cannot map %s into memory: %s", name, strerror(errno));
 	*mapped_at(maps, mapping) = memory;
 	return 0;
 }
@@ -155,7 +155,8 @@ static int check_abi(const struct fl_maps *maps, struct fl_failure *failure)
 	if (abi == FL_ABI_VERSION)
 		return 0;
 	return fl_fail(failure, -EPROTO,
-		"the maps in %s were made by a version with another layout (ABI %u; this one has %u)",
+		"the maps in %s were made by a version with another layout (ABI %u; this one has "
+		"%u)",
 		maps->dir, abi, FL_ABI_VERSION);
 }
 
@@ -164,9 +165,11 @@ static int check_sizes(const struct fl_maps *maps, struct fl_failure *failure)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		const struct fl_map_shape *shape = &maps->shape[sizes[i].map];
 
-		if (shape->key_size != sizes[i].key_size || shape->value_size != sizes[i].value_size)
+		if (shape->key_size != sizes[i].key_size ||
+			shape->value_size != sizes[i].value_size)
 			return fl_fail(failure, -EPROTO,
-				"the pinned map %s has keys of %u and values of %u bytes, where this "
+				"the pinned map %s has keys of %u and values of %u bytes, where "
+				"this "
 				"version has %u and %u",
 				map_names[sizes[i].map], shape->key_size, shape->value_size,
 				sizes[i].key_size, sizes[i].value_size);
@@ -253,8 +256,8 @@ static int open_map(struct fl_maps *maps, enum fl_map map, bool write, struct fl
 	maps->fd[map] = r;
 	r = fl_map_shape(maps->fd[map], &maps->shape[map]);
 	if (r < 0)
-		return fl_fail(failure, r, "cannot ask the map %s for its shape: %s", map_names[map],
-			strerror(-r));
+		return fl_fail(failure, r, "cannot ask the map %s for its shape: %s",
+			map_names[map], strerror(-r));
 	return 0;
 }
 
@@ -300,7 +303,8 @@ int fl_maps_open(struct fl_maps *maps, const char *bpffs, bool write, struct fl_
 	memset(maps->fd, -1, sizeof(maps->fd));
 	memset(maps->nat_fd, -1, sizeof(maps->nat_fd));
 	if (cpus < 0)
-		return fl_fail(failure, cpus, "cannot count the possible CPUs: %s", strerror(-cpus));
+		return fl_fail(
+			failure, cpus, "cannot count the possible CPUs: %s", strerror(-cpus));
 	maps->cpus = (unsigned)cpus;
 	if (asprintf(&maps->dir, "%s/maps", bpffs) < 0) {
 		maps->dir = NULL;

@@ -39,7 +39,7 @@ struct fl_maps {
 	char *dir;               /**< where they are pinned: "BPFFS/maps" */
 
 	/* Tables of nat flows, newest first; see nat.h. */
-	int nat_fd[FL_NAT_GENERATIONS]; /**< -1 = none */
+	int nat_fd[FL_NAT_GENERATIONS];          /**< -1 = none */
 	unsigned nat_number[FL_NAT_GENERATIONS]; /**< N of the pin `nat_N` */
 	uint32_t nat_size[FL_NAT_GENERATIONS];   /**< entries it has room for */
 	uint32_t nat_retry_s; /**< nat.c: growing is not tried again before this second, */

@@ -115,7 +115,8 @@ int fl_nat_open(struct fl_maps *maps, struct fl_failure *failure)
 	if (count_tables(maps) == 0)
 		return add_newest(maps, first < largest(maps) ? first : largest(maps), failure);
 	r = place_all(maps);
-	return r < 0 ? fl_fail(failure, r, "cannot adopt the tables of nat flows: %s", fl_log_errno(r))
+	return r < 0 ? fl_fail(failure, r, "cannot adopt the tables of nat flows: %s",
+			       fl_log_errno(r))
 		     : 0;
 }
 
@@ -214,5 +215,5 @@ int fl_nat_tick(struct fl_maps *maps, uint32_t now_s, struct fl_failure *failure
 	if (r < 0)
 		return r;
 	return used >= maps->nat_size[0] / 8 && maps->nat_size[0] < largest(maps) ? LOOK_FILLING_MS
-										   : LOOK_IDLE_MS;
+										  : LOOK_IDLE_MS;
 }

@@ -35,13 +35,14 @@ struct fl_frontend_key fl_frontend_key(const struct fl_frontend *frontend)
 struct fl_frontend fl_frontend_from_row(
 	const struct fl_frontend_key *key, const struct fl_frontend_row *row)
 {
-	return (struct fl_frontend){
-		.addr = key->addr, .port = ntohs(key->port), .proto = key->proto, .id = row->frontend
-	};
+	return (struct fl_frontend){ .addr = key->addr,
+		.port = ntohs(key->port),
+		.proto = key->proto,
+		.id = row->frontend };
 }
 
-int fl_frontend_row_get(const struct fl_maps *maps, const struct fl_frontend *frontend,
-	struct fl_frontend_row *ret)
+int fl_frontend_row_get(
+	const struct fl_maps *maps, const struct fl_frontend *frontend, struct fl_frontend_row *ret)
 {
 	struct fl_frontend_key key = fl_frontend_key(frontend);
 	struct fl_frontend_row row;

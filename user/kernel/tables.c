@@ -86,7 +86,8 @@ int fl_tables_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_ta
 		return fl_fail(failure, -ENOMEM, "out of memory");
 	tables->maps = maps;
 	tables->regions = fl_regions_new(maps->limits.slots);
-	r = tables->regions ? adopt_all(tables, failure) : fl_fail(failure, -ENOMEM, "out of memory");
+	r = tables->regions ? adopt_all(tables, failure)
+			    : fl_fail(failure, -ENOMEM, "out of memory");
 	if (r < 0) {
 		fl_tables_free(tables);
 		return r;
@@ -184,8 +185,8 @@ static int swing(struct fl_tables *tables, const struct fl_service *service, enu
 	if (r < 0)
 		return r;
 	fill(tables, base, size, false, writes);
-	__atomic_store_n(cell, FL_REGION(base, class_of(size), FL_REGION_GEN(old) + 1),
-		__ATOMIC_RELEASE);
+	__atomic_store_n(
+		cell, FL_REGION(base, class_of(size), FL_REGION_GEN(old) + 1), __ATOMIC_RELEASE);
 	writes->services++;
 	if (size_of(old))
 		fl_regions_give(tables->regions, FL_REGION_BASE(old), now_s);
@@ -196,17 +197,18 @@ static int explain_put(struct fl_failure *failure, int code, const struct fl_tab
 	const struct fl_service *service, uint32_t size)
 {
 	if (code != -ENOSPC)
-		return fl_fail(failure, code, "cannot build the slot table of %s: %s", service->name,
-			fl_log_errno(code));
+		return fl_fail(failure, code, "cannot build the slot table of %s: %s",
+			service->name, fl_log_errno(code));
 	fl_fail(failure, code, "no room for the %u slots of %s: %u of %u are in use", size,
 		service->name, fl_regions_in_use(tables->regions), tables->maps->limits.slots);
-	fl_fail_hint(failure, "raise `limits.slots` (needs fairleadd --detach and a restart), or set a "
-			      "smaller `slots:` for large services");
+	fl_fail_hint(failure,
+		"raise `limits.slots` (needs fairleadd --detach and a restart), or set a "
+		"smaller `slots:` for large services");
 	return code;
 }
 
-int fl_tables_put(struct fl_tables *tables, const struct fl_service *service,
-	enum fl_family family, uint32_t now_s, struct fl_writes *writes, struct fl_failure *failure)
+int fl_tables_put(struct fl_tables *tables, const struct fl_service *service, enum fl_family family,
+	uint32_t now_s, struct fl_writes *writes, struct fl_failure *failure)
 {
 	uint32_t size = fl_service_table_size(service, family);
 	fl_region region = *region_cell(tables, service->id, family);

@@ -29,8 +29,8 @@ void fl_tables_free(struct fl_tables *tables);
  * @param writes  counts are added
  * @return 0, -ENOSPC (no room for a first table), -ENOMEM
  */
-int fl_tables_put(struct fl_tables *tables, const struct fl_service *service,
-	enum fl_family family, uint32_t now_s, struct fl_writes *writes, struct fl_failure *failure);
+int fl_tables_put(struct fl_tables *tables, const struct fl_service *service, enum fl_family family,
+	uint32_t now_s, struct fl_writes *writes, struct fl_failure *failure);
 
 /** The service has no table of that family any more. Without effect if it had none. */
 void fl_tables_drop(struct fl_tables *tables, uint32_t service, enum fl_family family,

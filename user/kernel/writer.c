@@ -24,8 +24,8 @@ struct fl_writer {
 	struct fl_writes writes;
 	uint32_t *resting; /**< room for every endpoint's number */
 	bool any_resting;
-	uint32_t now_s;     /**< of the last call that was told */
-	uint32_t rested_s;  /**< when resting numbers were last looked at */
+	uint32_t now_s;    /**< of the last call that was told */
+	uint32_t rested_s; /**< when resting numbers were last looked at */
 };
 
 int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_writer **ret)
@@ -88,8 +88,8 @@ static void take_back(struct fl_writer *writer, const struct fl_service *service
 static int explain_assign(struct fl_failure *failure, int code, const struct fl_service *service)
 {
 	if (code != -ENOSPC)
-		return fl_fail(failure, code, "cannot number %s: %s", service->name,
-			fl_log_errno(code));
+		return fl_fail(
+			failure, code, "cannot number %s: %s", service->name, fl_log_errno(code));
 	fl_fail(failure, code, "no numbers are left for %s, its %zu frontends or its %zu endpoints",
 		service->name, service->frontend_count, service->endpoint_count);
 	fl_fail_hint(failure, "numbers of endpoints that left are free again when their flows have "
@@ -104,8 +104,8 @@ int fl_writer_assign(
 	int r = 0;
 
 	if (writer->any_resting)
-		rested = fl_ids_resting(
-			writer->ids, writer->now_s, writer->resting, writer->maps->limits.endpoints);
+		rested = fl_ids_resting(writer->ids, writer->now_s, writer->resting,
+			writer->maps->limits.endpoints);
 	for (given = 0; given < snapshot->service_count; given++) {
 		r = fl_ids_assign(writer->ids, snapshot->services[given]);
 		if (r < 0)
@@ -186,8 +186,8 @@ static void remove_service(struct fl_writer *writer, uint32_t id)
 	if (!writer->maps->services[id].in_use)
 		return;
 	for (int family = 0; family < FL_FAMILIES; family++)
-		fl_tables_drop(writer->tables, id, (enum fl_family)family, writer->now_s,
-			&writer->writes);
+		fl_tables_drop(
+			writer->tables, id, (enum fl_family)family, writer->now_s, &writer->writes);
 	fl_service_row_clear(writer->maps, id);
 	writer->writes.services++;
 	writer->writes.names++;
@@ -214,8 +214,8 @@ int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_
 		return 0;
 	case FL_STEP_TABLE:
 		claim(writer, service);
-		return fl_tables_put(writer->tables, service, step->family, now_s, &writer->writes,
-			failure);
+		return fl_tables_put(
+			writer->tables, service, step->family, now_s, &writer->writes, failure);
 	case FL_STEP_SERVICE:
 		claim(writer, service);
 		writer->writes.services += fl_service_row_put(writer->maps, service);
