@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/table.h"
+#include "core/log.h"
+#include "kernel/reader.h"
+
+/* Where the maps are: as told, else where the agent has them, else the usual place. */
+static void find_bpffs(const struct fl_cli *cli, char *buffer, size_t size)
+{
+	struct fl_failure ignored;
+	json_t *status = NULL;
+	const char *told = cli->bpffs;
+
+	if (!told && fl_command_get(cli, "/api/v1/status", NULL, &ignored, &status) == 0)
+		told = json_string_value(json_object_get(status, "bpffs"));
+	snprintf(buffer, size, "%s", told ? told : FL_CLI_BPFFS_DEFAULT);
+	json_decref(status);
+}
+
+static int open_maps(const struct fl_cli *cli, struct fl_maps *maps, struct fl_failure *failure)
+{
+	char bpffs[4096];
+	int r;
+
+	find_bpffs(cli, bpffs, sizeof(bpffs));
+	r = fl_maps_open(maps, bpffs, false, failure);
+	if (r == -ENOENT) {
+		fl_fail(failure, r, "no maps are pinned below %s", bpffs);
+		fl_fail_hint(failure, "name the directory with --bpffs or FAIRLEAD_BPFFS");
+	} else if ((r == -EPERM || r == -EACCES) && !*failure->hint) {
+		fl_fail_hint(failure, "reading the kernel's maps needs root");
+	}
+	return r;
+}
+
+FL_COMMAND(map_list)
+{
+	struct fl_maps maps;
+	int r = open_maps(cli, &maps, failure);
+
+	(void)arguments;
+	if (r < 0)
+		return r;
+	*ret = fl_read_map_list(&maps);
+	fl_maps_close(&maps);
+	return *ret ? 0 : fl_fail(failure, -ENOMEM, "out of memory");
+}
+
+FL_COMMAND(map_dump)
+{
+	struct fl_maps maps;
+	int r = open_maps(cli, &maps, failure);
+
+	if (r < 0)
+		return r;
+	r = fl_read_map_dump(&maps, arguments[0], ret);
+	fl_maps_close(&maps);
+	if (r == -ENOENT) {
+		fl_fail(failure, r, "no map is called \"%s\"", arguments[0]);
+		fl_fail_hint(failure, "see: fairlead map list");
+	} else if (r < 0) {
+		fl_fail(failure, r, "cannot read the map %s: %s", arguments[0], fl_log_errno(r));
+	}
+	return r;
+}
+
+void fl_show_maps(json_t *value, FILE *out)
+{
+	static const struct fl_column columns[] = {
+		{ "NAME", "name", FL_COLUMN_TEXT },
+		{ "TYPE", "type", FL_COLUMN_TEXT },
+		{ "ENTRIES", "entries", FL_COLUMN_NUMBER },
+		{ "MAX", "max_entries", FL_COLUMN_NUMBER },
+		{ NULL },
+	};
+
+	fl_table_print(value, columns, 0, 0, out);
+}
+
+/* A value in one line: an object as "a=1 b=2", a list as "1,2". */
+static void put_value(json_t *value, FILE *out)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (json_is_object(value)) {
+		const char *space = "";
+
+		json_object_foreach(value, key, item) {
+			fprintf(out, "%s%s=", space, key);
+			put_value(item, out);
+			space = " ";
+		}
+	} else if (json_is_array(value)) {
+		json_array_foreach(value, i, item) {
+			fputs(i ? "," : "", out);
+			put_value(item, out);
+		}
+	} else if (json_is_string(value)) {
+		fl_text_show(json_string_value(value), out);
+	} else {
+		json_dumpf(value, out, JSON_COMPACT | JSON_ENCODE_ANY);
+	}
+}
+
+void fl_show_map(json_t *value, FILE *out)
+{
+	json_t *row;
+	size_t i;
+
+	if (!json_array_size(value))
+		fputs("no rows in use\n", out);
+	json_array_foreach(value, i, row) {
+		put_value(json_object_get(row, "key"), out);
+		fputs("  ", out);
+		put_value(json_object_get(row, "value"), out);
+		fputc('\n', out);
+	}
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+enum { OPTION_SOCKET = 256, OPTION_BPFFS };
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ "pretty", no_argument, NULL, 'p' },
+	{ "socket", required_argument, NULL, OPTION_SOCKET },
+	{ "bpffs", required_argument, NULL, OPTION_BPFFS },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+static const char *from_environment(const char *name, const char *fallback)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : fallback;
+}
+
+static bool is_help(const char *word)
+{
+	return word && strcmp(word, "help") == 0;
+}
+
+static bool is_short_for(const char *word, const char *whole)
+{
+	return *word && strncmp(word, whole, strlen(word)) == 0;
+}
+
+static const struct fl_object *find_object(const char *word)
+{
+	for (const struct fl_object *object = fl_objects; object->name; object++)
+		if (is_short_for(word, object->name))
+			return object;
+	return NULL;
+}
+
+/* @param word  NULL = the command that the object is by itself, as `status` */
+static const struct fl_command *find_command(const struct fl_object *object, const char *word)
+{
+	for (const struct fl_command *row = fl_commands; row->object; row++) {
+		if (strcmp(row->object, object->name) != 0)
+			continue;
+		if (word ? row->command && is_short_for(word, row->command) : !row->command)
+			return row;
+	}
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ options */
+
+/* What getopt did not like. */
+static int bad_option(const char *word, int code, struct fl_failure *failure)
+{
+	if (code == ':')
+		return fl_fail(failure, -EINVAL, "option %s needs a value", word);
+	if (word[0] == '-' && word[1] == '-')
+		return fl_fail(failure, -EINVAL, "there is no option %s", word);
+	return fl_fail(failure, -EINVAL, "there is no option -%c", optopt);
+}
+
+static void take_option(int code, struct fl_cli *cli, struct fl_call *call)
+{
+	switch (code) {
+	case 'p':
+		cli->pretty = true;
+		cli->json = true;
+		break;
+	case 'j':
+		cli->json = true;
+		break;
+	case 'V':
+		call->what = FL_CALL_VERSION;
+		break;
+	case 'h':
+		call->what = call->what == FL_CALL_RUN ? FL_CALL_HELP : call->what;
+		break;
+	case OPTION_SOCKET:
+		cli->socket = optarg;
+		break;
+	case OPTION_BPFFS:
+		cli->bpffs = optarg;
+		break;
+	}
+}
+
+/* All of them, also behind a wrong one: how to print the error is among them. */
+static int parse_options(
+	int argc, char **argv, struct fl_cli *cli, struct fl_call *call, struct fl_failure *failure)
+{
+	int r = 0;
+	int code;
+
+	optind = 0; /* glibc: start anew */
+	opterr = 0;
+	while ((code = getopt_long(argc, argv, ":jpVh", options, NULL)) != -1) {
+		if (code != ':' && code != '?')
+			take_option(code, cli, call);
+		else if (r == 0)
+			r = bad_option(argv[optind - 1], code, failure);
+	}
+	return r;
+}
+
+/* -------------------------------------------------------------------- words */
+
+static int take_arguments(struct fl_call *call, char **words, struct fl_failure *failure)
+{
+	const struct fl_command *row = call->command;
+	const char *space = row->command ? " " : "";
+	const char *command = row->command ? row->command : "";
+	int count = 0;
+
+	if (!row->run) /* whatever its arguments are: it says that it is not supported */
+		return 0;
+	for (; words[count]; count++) {
+		if (count == row->max)
+			return fl_fail(failure, -EINVAL, "%s%s%s: \"%s\" is one argument too many",
+				row->object, space, command, words[count]);
+		call->arguments[count] = words[count];
+	}
+	if (count < row->min)
+		return fl_fail(failure, -EINVAL, "%s%s%s needs %s", row->object, space, command,
+			row->arguments);
+	return 0;
+}
+
+/* The object is known. `words` come after it; `help` may be the last of them. */
+static int parse_command(struct fl_call *call, char **words, struct fl_failure *failure)
+{
+	const char *object = call->object->name;
+
+	call->command = find_command(call->object, NULL);
+	if (!call->command && (!words[0] || is_help(words[0]))) {
+		if (words[0])
+			call->what = FL_CALL_HELP;
+		return call->what == FL_CALL_HELP ? 0
+						  : fl_fail(failure, -EINVAL, "%s needs a command", object);
+	}
+	if (!call->command) {
+		call->command = find_command(call->object, words[0]);
+		if (!call->command)
+			return fl_fail(failure, -EINVAL, "%s has no command \"%s\"", object, words[0]);
+		words++;
+	}
+	if (is_help(words[0]) && !words[1])
+		call->what = FL_CALL_HELP;
+	return call->what == FL_CALL_HELP ? 0 : take_arguments(call, words, failure);
+}
+
+static int parse_words(struct fl_call *call, char **words, struct fl_failure *failure)
+{
+	if (is_help(words[0])) {
+		call->what = FL_CALL_HELP;
+		words++;
+	}
+	if (!words[0])
+		return call->what == FL_CALL_HELP ? 0
+						  : fl_fail(failure, -EINVAL, "an object is missing");
+	call->object = find_object(words[0]);
+	if (!call->object)
+		return fl_fail(failure, -EINVAL, "there is no object \"%s\"", words[0]);
+	return parse_command(call, words + 1, failure);
+}
+
+int fl_cli_parse(int argc, char **argv, struct fl_cli *cli, struct fl_call *ret,
+	struct fl_failure *failure)
+{
+	int r;
+
+	*ret = (struct fl_call){ .what = FL_CALL_RUN };
+	*cli = (struct fl_cli){
+		.socket = from_environment("FAIRLEAD_SOCKET", FL_CLI_SOCKET_DEFAULT),
+		.bpffs = from_environment("FAIRLEAD_BPFFS", NULL),
+	};
+	r = parse_options(argc, argv, cli, ret, failure);
+	if (r < 0 || ret->what == FL_CALL_VERSION)
+		return r;
+	return parse_words(ret, argv + optind, failure);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <stdbool.h>
+
+#include "cli/commands.h"
+#include "cli/table.h"
+#include "core/clock.h"
+
+FL_COMMAND(status)
+{
+	(void)arguments;
+	return fl_command_get(cli, "/api/v1/status", NULL, failure, ret);
+}
+
+FL_COMMAND(registry_list)
+{
+	(void)arguments;
+	return fl_command_get(cli, "/api/v1/registries", NULL, failure, ret);
+}
+
+/* "config      /etc/fairlead/fairlead.yaml", unless it is null. */
+static void put_field(const char *name, json_t *value, FILE *out)
+{
+	const char *text = json_string_value(value);
+
+	if (!text)
+		return;
+	fprintf(out, "%-14s", name);
+	fl_text_show(text, out);
+	fputc('\n', out);
+}
+
+static void put_strings(json_t *list, const char *title, FILE *out)
+{
+	json_t *line;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	fprintf(out, "\n%s\n", title);
+	json_array_foreach(list, i, line) {
+		fputs("  ", out);
+		fl_text_show(json_string_value(line), out);
+		fputc('\n', out);
+	}
+}
+
+/* ----------------------------------------------------------------- registries */
+
+static const struct fl_column registry_columns[] = {
+	{ "NAME", "name", FL_COLUMN_TEXT },
+	{ "TYPE", "type", FL_COLUMN_TEXT },
+	{ "UP", "up", FL_COLUMN_TEXT },
+	{ "AGE", "age", FL_COLUMN_DURATION },
+	{ "SERVICES", "services", FL_COLUMN_NUMBER },
+	{ "ENDPOINTS", "endpoints", FL_COLUMN_NUMBER },
+	{ "HELD", "held", FL_COLUMN_TEXT },
+	{ "LAST ERROR", "last_error", FL_COLUMN_TEXT },
+	{ NULL },
+};
+
+/* What the registries declare and cannot be used. */
+static void put_problems(json_t *registries, FILE *out)
+{
+	json_t *registry;
+	size_t i;
+
+	json_array_foreach(registries, i, registry) {
+		const char *name = json_string_value(json_object_get(registry, "name"));
+		char title[160];
+
+		snprintf(title, sizeof(title), "problems in registry %s", name ? name : "?");
+		put_strings(json_object_get(registry, "problems"), title, out);
+	}
+}
+
+void fl_show_registries(json_t *value, FILE *out)
+{
+	if (!json_array_size(value))
+		fputs("no registries\n", out);
+	else
+		fl_table_print(value, registry_columns, 0, 0, out);
+	put_problems(value, out);
+}
+
+/* --------------------------------------------------------------------- status */
+
+static void put_head(json_t *value, FILE *out)
+{
+	static const struct fl_column columns[] = {
+		{ "NODE", "node", FL_COLUMN_TEXT },
+		{ "VERSION", "version", FL_COLUMN_TEXT },
+		{ "READY", "ready", FL_COLUMN_TEXT },
+		{ "UP FOR", "uptime", FL_COLUMN_DURATION },
+		{ "GENERATION", "generation", FL_COLUMN_NUMBER },
+		{ "APPLIED AGO", "applied", FL_COLUMN_SINCE },
+		{ NULL },
+	};
+	json_t *node_path = json_object_get(value, "node_path");
+	json_t *rows = json_pack("[O]", value);
+
+	fl_table_print(rows, columns, fl_clock_real_ms() / 1000, 0, out);
+	json_decref(rows);
+	fputc('\n', out);
+	put_field("not ready", json_object_get(value, "not_ready"), out);
+	put_field("last error", json_object_get(value, "last_error"), out);
+	put_field("config", json_object_get(value, "config"), out);
+	put_field("bpffs", json_object_get(value, "bpffs"), out);
+	put_field(json_is_true(json_object_get(node_path, "enabled")) ? "node path" : "no node path",
+		json_object_get(node_path, "reason"), out);
+}
+
+static void put_table(
+	json_t *rows, const char *title, const struct fl_column *columns, FILE *out)
+{
+	if (!json_array_size(rows))
+		return;
+	fprintf(out, "\n%s\n", title);
+	fl_table_print(rows, columns, fl_clock_real_ms() / 1000, 2, out);
+}
+
+/* Limits stand as { name: { used, limit } }: rows of a table. */
+static void put_limits(json_t *limits, FILE *out)
+{
+	static const struct fl_column columns[] = {
+		{ "LIMIT", "name", FL_COLUMN_TEXT },
+		{ "USED", "used", FL_COLUMN_NUMBER },
+		{ "OF", "limit", FL_COLUMN_NUMBER },
+		{ NULL },
+	};
+	json_t *rows = json_array();
+	const char *name;
+	json_t *limit;
+
+	json_object_foreach(limits, name, limit)
+		json_array_append_new(rows, json_pack("{s:s,s:O*,s:O*}", "name", name, "used",
+						    json_object_get(limit, "used"), "limit",
+						    json_object_get(limit, "limit")));
+	put_table(rows, "limits", columns, out);
+	json_decref(rows);
+}
+
+void fl_show_status(json_t *value, FILE *out)
+{
+	static const struct fl_column interface_columns[] = {
+		{ "NAME", "name", FL_COLUMN_TEXT },
+		{ "PATH", "path", FL_COLUMN_TEXT },
+		{ "MODE", "mode", FL_COLUMN_TEXT },
+		{ "REASON", "reason", FL_COLUMN_TEXT },
+		{ NULL },
+	};
+
+	put_head(value, out);
+	put_table(json_object_get(value, "interfaces"), "interfaces", interface_columns, out);
+	put_table(json_object_get(value, "registries"), "registries", registry_columns, out);
+	put_limits(json_object_get(value, "limits"), out);
+	put_problems(json_object_get(value, "registries"), out);
+	put_strings(json_object_get(value, "conflicts"), "conflicts", out);
+	put_strings(json_object_get(value, "warnings"), "warnings", out);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "control/pages.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/api.h"
+#include "core/json_text.h"
+#include "observe/metrics.h"
+
+#define TEXT_PLAIN "text/plain; charset=utf-8"
+#define TEXT_JSON  "application/json"
+
+void fl_answer_error(
+	struct fl_answer *answer, unsigned status, const char *hint, const char *format, ...)
+{
+	struct fl_json_text json = { .text = &answer->body };
+	char message[FL_REQUEST_PATH_MAX + 256];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	answer->status = status;
+	answer->type = TEXT_JSON;
+	answer->body.length = 0;
+	fl_json_object(&json, NULL);
+	fl_json_object(&json, "error");
+	fl_json_string(&json, "message", message);
+	fl_json_string(&json, "hint", hint);
+	fl_json_end(&json);
+	fl_json_end(&json);
+	fl_text_putc(&answer->body, '\n');
+}
+
+static struct fl_json_text begin_json(struct fl_answer *answer)
+{
+	answer->type = TEXT_JSON;
+	return (struct fl_json_text){ .text = &answer->body };
+}
+
+/* What the API functions answer, as a status. */
+static void finish_json(struct fl_answer *answer, int r, const char *service)
+{
+	if (r == -ENOENT)
+		fl_answer_error(answer, 404, "list the services with: fairlead service list",
+			"no service is called \"%s\"", service);
+	else if (r < 0)
+		fl_answer_error(answer, 500, NULL, "%s", fl_log_errno(r));
+	else
+		fl_text_putc(&answer->body, '\n');
+}
+
+static const char *asked_service(const struct fl_request *request)
+{
+	return request->has_service ? request->service : NULL;
+}
+
+static void services_later(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	struct fl_json_text json = begin_json(answer);
+
+	(void)request;
+	finish_json(answer, fl_api_services(view, &json), NULL);
+}
+
+/* One service is small, and on the loop it can say how its endpoints are reached. */
+static bool service_now(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	const char *name = request->path + strlen("/api/v1/services/");
+	struct fl_json_text json = begin_json(answer);
+
+	finish_json(answer, fl_api_service(view, name, &json), name);
+	return true;
+}
+
+static bool endpoints_now(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	struct fl_json_text json;
+
+	if (!request->has_service)
+		return false;
+	json = begin_json(answer);
+	finish_json(answer, fl_api_endpoints(view, request->service, &json), request->service);
+	return true;
+}
+
+static void endpoints_later(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	struct fl_json_text json = begin_json(answer);
+
+	(void)request;
+	finish_json(answer, fl_api_endpoints(view, NULL, &json), NULL);
+}
+
+static void stats_later(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	const char *service = asked_service(request);
+	struct fl_json_text json = begin_json(answer);
+
+	finish_json(answer, fl_api_stats(view, service, &json), service);
+}
+
+static bool status_now(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	struct fl_json_text json = begin_json(answer);
+
+	(void)request;
+	finish_json(answer, fl_api_status(view, &json), NULL);
+	return true;
+}
+
+static bool registries_now(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	struct fl_json_text json = begin_json(answer);
+
+	(void)request;
+	finish_json(answer, fl_api_registries(view, &json), NULL);
+	return true;
+}
+
+static bool healthz_now(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	(void)view;
+	(void)request;
+	fl_text_puts(&answer->body, "ok\n");
+	return true;
+}
+
+static bool readyz_now(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	(void)request;
+	answer->status = view->not_ready ? 503 : 200;
+	fl_text_printf(&answer->body, "%s\n", view->not_ready ? view->not_ready : "ready");
+	return true;
+}
+
+static enum fl_metrics_format metrics_format(const struct fl_request *request)
+{
+	return request->openmetrics ? FL_METRICS_OPENMETRICS : FL_METRICS_PROMETHEUS;
+}
+
+static bool metrics_now(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	answer->type = fl_metrics_type(metrics_format(request));
+	fl_metrics_write_agent(view, metrics_format(request), &answer->body);
+	return false;
+}
+
+static void metrics_later(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	fl_metrics_write_traffic(view, metrics_format(request), &answer->body);
+}
+
+static bool index_now(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer);
+
+static const struct fl_page pages[] = {
+	{ "/", .help = "this list", .now = index_now },
+	{ "/metrics", .open = true, .help = "counters for Prometheus (text 0.0.4 or OpenMetrics)",
+		.now = metrics_now, .later = metrics_later },
+	{ "/healthz", .open = true, .help = "200 while the agent runs", .now = healthz_now },
+	{ "/readyz", .open = true, .help = "200 once services are applied, else 503 and why",
+		.now = readyz_now },
+	{ "/api/v1/services", .help = "every service", .later = services_later },
+	{ "/api/v1/services/", .prefix = true, .help = "one service with its endpoints",
+		.now = service_now },
+	{ "/api/v1/endpoints", .arguments = true, .help = "every endpoint, or those of ?service=NAME",
+		.now = endpoints_now, .later = endpoints_later },
+	{ "/api/v1/stats", .arguments = true, .help = "packets by reason and by frontend; ?service=NAME",
+		.later = stats_later },
+	{ "/api/v1/status", .help = "the agent, its interfaces and its limits", .now = status_now },
+	{ "/api/v1/registries", .help = "where services come from", .now = registries_now },
+};
+#define PAGE_COUNT (sizeof(pages) / sizeof(pages[0]))
+
+static bool index_now(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	(void)request;
+	fl_text_printf(&answer->body, "fairleadd " FL_VERSION " on %s\n\n", view->config->node_name);
+	for (size_t i = 0; i < PAGE_COUNT; i++)
+		fl_text_printf(&answer->body, "%s%-*s %s\n", pages[i].path,
+			(int)(24 - strlen(pages[i].path)), pages[i].prefix ? "NAME" : "", pages[i].help);
+	return true;
+}
+
+const struct fl_page *fl_page_find(const char *path)
+{
+	for (size_t i = 0; i < PAGE_COUNT; i++) {
+		size_t length = strlen(pages[i].path);
+
+		if (pages[i].prefix ? strncmp(path, pages[i].path, length) == 0 && path[length]
+				    : strcmp(path, pages[i].path) == 0)
+			return &pages[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/addr.h"
+
+/**
+ * @file request.h
+ * What a request asks for, checked before anything looks at it. Pure.
+ *
+ * The server refuses whatever two readers could understand differently:
+ * Content-Length beside Transfer-Encoding, a second Host or Authorization,
+ * escapes that are none, bytes below space.
+ */
+#define FL_REQUEST_PATH_MAX 1024
+#define FL_REQUEST_NAME_MAX 256
+
+struct fl_request {
+	char method[16];
+	char path[FL_REQUEST_PATH_MAX];    /**< decoded */
+	char service[FL_REQUEST_NAME_MAX]; /**< of ?service=; "" = not given */
+	bool has_service;
+	bool head_only;   /**< HEAD: the body is not sent */
+	bool openmetrics; /**< the Accept header prefers application/openmetrics-text */
+};
+
+/**
+ * Decode %XX.
+ * @return false when an escape is cut or no hexadecimal, when a byte below
+ *         space or DEL comes out, or when it does not fit; `buffer` is then ""
+ */
+bool fl_percent_decode(const char *text, char *buffer, size_t size);
+
+/**
+ * Whether a Host header may speak to a listener on the loopback: an address or
+ * localhost. A name would be one that a web page made to point here (DNS
+ * rebinding), so that a browser on this machine reads us for it.
+ */
+bool fl_host_is_local(const char *host);
+
+/** Whether an Accept header (NULL = none) prefers OpenMetrics to plain text. */
+bool fl_accepts_openmetrics(const char *accept);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+
+#include "control/api.h"
+#include "control/warnings.h"
+#include "core/clock.h"
+
+static void put_node(const struct fl_view *view, struct fl_json_text *json)
+{
+	uint64_t now_ms = fl_clock_real_ms();
+
+	fl_json_string(json, "version", FL_VERSION);
+	fl_json_string(json, "node", view->config->node_name);
+	fl_json_string(json, "zone", view->config->node_zone);
+	fl_json_bool(json, "ready", !view->not_ready);
+	fl_json_string(json, "not_ready", view->not_ready);
+	fl_json_uint(json, "generation", view->applied ? view->applied->generation : 0);
+	fl_json_time(json, "applied", view->applied_ms / 1000);
+	fl_json_time(json, "started", view->started_ms / 1000);
+	fl_json_uint(json, "uptime", now_ms > view->started_ms ? (now_ms - view->started_ms) / 1000 : 0);
+	fl_json_bool(json, "adopted", view->adopted);
+	fl_json_string(json, "config", view->config->file);
+	fl_json_string(json, "bpffs", view->config->bpffs);
+}
+
+static void put_interfaces(const struct fl_view *view, struct fl_json_text *json)
+{
+	size_t count = 0;
+	const struct fl_interface *list = view->links ? fl_links_list(view->links, &count) : NULL;
+
+	fl_json_list(json, "interfaces");
+	for (size_t i = 0; i < count; i++) {
+		fl_json_object(json, NULL);
+		fl_json_string(json, "name", list[i].name);
+		fl_json_string(json, "path", list[i].path == FL_PATH_TARGET ? "target" : "edge");
+		fl_json_string(json, "mode", fl_xdp_mode_name(list[i].mode));
+		fl_json_string(json, "reason", *list[i].reason ? list[i].reason : NULL);
+		fl_json_end(json);
+	}
+	fl_json_end(json);
+}
+
+static void put_node_path(struct fl_json_text *json)
+{
+	fl_json_object(json, "node_path");
+	fl_json_bool(json, "enabled", false);
+	fl_json_string(json, "reason", "not supported by this version");
+	fl_json_end(json);
+}
+
+/* A limit and how much of it is taken. @param used  NULL = not known */
+static void put_limit(
+	struct fl_json_text *json, const char *key, uint64_t limit, const uint64_t *used)
+{
+	fl_json_object(json, key);
+	if (used)
+		fl_json_uint(json, "used", *used);
+	else
+		fl_json_null(json, "used");
+	fl_json_uint(json, "limit", limit);
+	fl_json_end(json);
+}
+
+/* Slots taken by the tables of all services, old ones in a change of size included. */
+static bool slots_used(const struct fl_maps *maps, uint64_t *ret)
+{
+	static const uint32_t sizes[FL_SIZE_CLASSES] = FL_SIZES;
+
+	*ret = 0;
+	if (!maps || !maps->services)
+		return false;
+	for (uint32_t i = 1; i < maps->limits.services; i++)
+		for (int family = 0; family < FL_FAMILIES; family++) {
+			int now = FL_REGION_CLASS(maps->services[i].region[family]);
+			int old = FL_REGION_CLASS(maps->services[i].old_region[family]);
+
+			*ret += now >= 0 && now < FL_SIZE_CLASSES ? sizes[now] : 0;
+			*ret += old >= 0 && old < FL_SIZE_CLASSES ? sizes[old] : 0;
+		}
+	return true;
+}
+
+static void put_limits(const struct fl_view *view, struct fl_json_text *json)
+{
+	const struct fl_limits *limits = &view->config->limits;
+	uint64_t services = view->applied ? view->applied->service_count : 0;
+	uint64_t endpoints = view->applied ? view->applied->endpoint_count : 0;
+	uint64_t slots;
+	bool known = slots_used(view->maps, &slots);
+
+	fl_json_object(json, "limits");
+	put_limit(json, "services", limits->services, &services);
+	put_limit(json, "endpoints", limits->endpoints, &endpoints);
+	put_limit(json, "slots", limits->slots, known ? &slots : NULL);
+	put_limit(json, "flows", limits->flows, NULL);
+	fl_json_end(json);
+}
+
+static void put_conflicts(const struct fl_view *view, struct fl_json_text *json)
+{
+	char line[1024];
+
+	fl_json_list(json, "conflicts");
+	for (size_t i = 0; view->conflicts && i < view->conflicts->count; i++)
+		fl_json_string(json, NULL,
+			fl_problem_format(&view->conflicts->items[i], line, sizeof(line)));
+	fl_json_end(json);
+}
+
+int fl_api_status(const struct fl_view *view, struct fl_json_text *json)
+{
+	fl_json_object(json, NULL);
+	put_node(view, json);
+	put_interfaces(view, json);
+	put_node_path(json);
+	fl_json_list(json, "registries");
+	fl_api_registry_items(view, json);
+	fl_json_end(json);
+	put_conflicts(view, json);
+	fl_json_string(json, "last_error",
+		view->apply && *view->apply->last_error ? view->apply->last_error : NULL);
+	put_limits(view, json);
+	fl_json_list(json, "warnings");
+	fl_warnings_write(view, json);
+	fl_json_end(json);
+	fl_json_end(json);
+	return json->text->failed ? -ENOMEM : 0;
+}

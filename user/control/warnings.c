@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "control/warnings.h"
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PER_KIND_MAX 20 /**< of one kind; the rest is counted */
+
+/* Warnings of one kind. */
+struct kind {
+	struct fl_json_text *json;
+	unsigned count;
+};
+
+__attribute__((format(printf, 2, 3))) static void warn(struct kind *kind, const char *format, ...)
+{
+	va_list arguments;
+	char line[640];
+
+	if (kind->count++ >= PER_KIND_MAX)
+		return;
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	fl_json_string(kind->json, NULL, line);
+}
+
+static void finish(struct kind *kind, const char *what)
+{
+	char line[160];
+
+	if (kind->count <= PER_KIND_MAX)
+		return;
+	snprintf(line, sizeof(line), "and %u more: %s", kind->count - PER_KIND_MAX, what);
+	fl_json_string(kind->json, NULL, line);
+}
+
+static void warn_paths(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct kind kind = { .json = json };
+
+	if (!view->config->interface_count)
+		warn(&kind, "no edge.interfaces: there is no edge path, nothing is balanced");
+	if (view->apply && *view->apply->last_error)
+		warn(&kind, "the last change was not applied in full: %s", view->apply->last_error);
+	if (view->config->target_interface_count && !view->config->target_from_count)
+		warn(&kind, "no target.from: the target path takes tunnels from nobody");
+}
+
+static void warn_services(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct kind kind = { .json = json };
+
+	for (size_t i = 0; view->applied && i < view->applied->service_count; i++) {
+		const struct fl_service *service = view->applied->services[i];
+		size_t takes = 0;
+
+		for (size_t j = 0; j < service->endpoint_count; j++)
+			takes += service->endpoints[j].state == FL_UP && service->endpoints[j].weight;
+		if (!takes)
+			warn(&kind, "service %s: no endpoint takes new flows", service->name);
+	}
+	finish(&kind, "services without an endpoint that takes new flows");
+}
+
+/* ---------------------------------------------- replies that pass us by */
+
+static bool is_edge_interface(const struct fl_view *view, uint32_t ifindex)
+{
+	size_t count = 0;
+	const struct fl_interface *list = view->links ? fl_links_list(view->links, &count) : NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (list[i].path == FL_PATH_EDGE && list[i].ifindex == ifindex)
+			return true;
+	return false;
+}
+
+/* The interface that leads to an endpoint; 0 = not known, or this node itself. */
+static uint32_t leads_to(const struct fl_view *view, const struct fl_endpoint *endpoint)
+{
+	const struct fl_maps *maps = view->maps;
+	uint32_t nexthop;
+
+	if (!endpoint->id || endpoint->id >= maps->limits.endpoints)
+		return 0;
+	nexthop = maps->endpoints[endpoint->id].nexthop;
+	if (!nexthop || nexthop >= FL_NEXTHOPS_MAX || maps->nexthops[nexthop].flags & FL_NEXTHOP_LOCAL)
+		return 0;
+	return maps->nexthops[nexthop].ifindex;
+}
+
+static void warn_replies(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct kind kind = { .json = json };
+	uint32_t checked = 0; /* endpoints of one service mostly share an interface */
+	char name[IF_NAMESIZE];
+
+	if (!view->applied || !view->links || !view->maps || !view->maps->endpoints ||
+		!view->maps->nexthops)
+		return;
+	for (size_t i = 0; i < view->applied->service_count; i++) {
+		const struct fl_service *service = view->applied->services[i];
+
+		for (size_t j = 0; service->forward == FL_NAT && j < service->endpoint_count; j++) {
+			uint32_t ifindex = leads_to(view, &service->endpoints[j]);
+
+			if (!ifindex || ifindex == checked)
+				continue;
+			if (is_edge_interface(view, ifindex)) {
+				checked = ifindex;
+				continue;
+			}
+			warn(&kind, "service %s: answers of its endpoints arrive on %s, which is not in edge.interfaces: nat cannot translate them back",
+				service->name, if_indextoname(ifindex, name) ? name : "an interface that is gone");
+			break;
+		}
+	}
+	finish(&kind, "services whose answers arrive outside edge.interfaces");
+}
+
+/* ------------------------------------- frontends nobody answers ARP for */
+
+/* An address of this node with the prefix it is connected to. */
+static bool connected_prefix(
+	const struct ifaddrs *entry, struct fl_ip *ret_addr, struct fl_prefix *ret_prefix)
+{
+	bool v4 = entry->ifa_addr && entry->ifa_addr->sa_family == AF_INET;
+	unsigned char mask[16];
+	unsigned char bytes[16];
+	unsigned length = v4 ? 4 : 16;
+
+	if (!entry->ifa_netmask || !(v4 || (entry->ifa_addr && entry->ifa_addr->sa_family == AF_INET6)))
+		return false;
+	memcpy(bytes,
+		v4 ? (void *)&((struct sockaddr_in *)entry->ifa_addr)->sin_addr
+		   : (void *)&((struct sockaddr_in6 *)entry->ifa_addr)->sin6_addr,
+		length);
+	memcpy(mask,
+		v4 ? (void *)&((struct sockaddr_in *)entry->ifa_netmask)->sin_addr
+		   : (void *)&((struct sockaddr_in6 *)entry->ifa_netmask)->sin6_addr,
+		length);
+	*ret_addr = fl_ip_from_bytes(v4 ? FL_IPV4 : FL_IPV6, bytes);
+	ret_prefix->bits = 0;
+	for (unsigned i = 0; i < length; i++) {
+		ret_prefix->bits = (uint8_t)(ret_prefix->bits + __builtin_popcount(mask[i]));
+		bytes[i] &= mask[i];
+	}
+	ret_prefix->addr = fl_ip_from_bytes(v4 ? FL_IPV4 : FL_IPV6, bytes);
+	return true;
+}
+
+/* The interface whose subnet holds the address, unless the node owns it itself. */
+static const char *subnet_of(const struct ifaddrs *addresses, const struct fl_ip *frontend)
+{
+	const char *interface = NULL;
+	struct fl_prefix prefix;
+	struct fl_ip addr;
+
+	for (const struct ifaddrs *entry = addresses; entry; entry = entry->ifa_next) {
+		if (!connected_prefix(entry, &addr, &prefix))
+			continue;
+		if (fl_ip_equal(&addr, frontend))
+			return NULL;
+		if (!(entry->ifa_flags & IFF_LOOPBACK) && fl_prefix_contains(&prefix, frontend))
+			interface = entry->ifa_name;
+	}
+	return interface;
+}
+
+static void warn_frontends(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct kind kind = { .json = json };
+	struct ifaddrs *addresses;
+
+	if (!view->applied || getifaddrs(&addresses) < 0)
+		return;
+	for (size_t i = 0; i < view->applied->service_count; i++) {
+		const struct fl_service *service = view->applied->services[i];
+
+		for (size_t j = 0; j < service->frontend_count; j++) {
+			const char *interface = subnet_of(addresses, &service->frontends[j].addr);
+			char text[FL_IP_TEXT];
+
+			if (interface)
+				warn(&kind, "service %s: %s lies in the subnet of %s and nobody answers for it: route it to this node, or add it to an interface",
+					service->name, fl_ip_format(&service->frontends[j].addr, text), interface);
+		}
+	}
+	freeifaddrs(addresses);
+	finish(&kind, "frontends in a connected subnet that nobody answers for");
+}
+
+void fl_warnings_write(const struct fl_view *view, struct fl_json_text *json)
+{
+	warn_paths(view, json);
+	warn_services(view, json);
+	warn_replies(view, json);
+	warn_frontends(view, json);
+}
