@@ -181,7 +181,7 @@ static void put_service_fields(
 		fl_json_string(json, NULL, fl_frontend_format(&service->frontends[i], text));
 	fl_json_end(json);
 	fl_json_string(json, "forward", fl_forward_name(service->forward));
-	fl_json_string(json, "balance", "maglev");
+	fl_json_string(json, "balance", fl_balance_name(service->balance));
 	fl_json_string(json, "registry", service->registry);
 	put_slots(view, service, json);
 }
@@ -340,7 +340,7 @@ static void put_registry(const struct fl_registry *registry, struct fl_json_text
 void fl_api_registry_items(const struct fl_view *view, struct fl_json_text *json)
 {
 	for (size_t i = 0; view->registries && i < view->registries->count; i++)
-		put_registry(&view->registries->registries[i], json);
+		put_registry(view->registries->registries[i], json);
 }
 
 int fl_api_registries(const struct fl_view *view, struct fl_json_text *json)

@@ -111,7 +111,7 @@ static void put_registries(struct writer *w)
 	for (size_t i = 0; set && set->count && i < sizeof(rows) / sizeof(rows[0]); i++) {
 		begin(w, &rows[i].family);
 		for (size_t j = 0; j < set->count; j++) {
-			const struct fl_registry *registry = &set->registries[j];
+			const struct fl_registry *registry = set->registries[j];
 
 			if (rows[i].needs_publish && !registry->published_ms)
 				continue;
