@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+
+#include "fairlead/abi.h"
+#include "fairlead/reasons.h"
+#include "lib/actors.h"
+#include "lib/packet.h"
+
+/**
+ * @file edge.h
+ * The edge programs with maps that a test fills, fed one packet at a time.
+ *
+ * Everything lives in a private network namespace whose interfaces are:
+ * `lo`, from which packets come unless a test says otherwise, and `clients`, a
+ * veth towards CLIENT_A and CLIENT_B (and their IPv6), whose neighbours are known.
+ *
+ * Each packet is checked as it goes through: exactly one reason is counted, the
+ * action is the one of that reason, and a packet that is passed is unchanged
+ * byte for byte. What went in and came out is written down for the oracle.
+ */
+
+/** The programs; opened from the skeleton, private to edge.c otherwise. */
+struct xdp_edge;
+extern struct xdp_edge *edge;
+extern uint32_t edge_clients; /**< ifindex of `clients` */
+#define EDGE_LO 1             /**< ifindex of `lo` */
+
+/**
+ * Enter a private world and load the programs.
+ * @param conf  switches; NULL = defaults
+ */
+void edge_open(const struct fl_edge_conf *conf);
+
+/* Filling maps. Ids are the test's; a call again changes the row. */
+
+void edge_service(uint32_t id, enum fl_forward forward);
+/** A table of 251 slots for one family, all of them `endpoint`. */
+void edge_table(uint32_t service, enum fl_family family, uint32_t endpoint);
+void edge_slot(uint32_t service, enum fl_family family, uint32_t slot, fl_slot value);
+void edge_frontend(const char *addr, uint16_t port, uint8_t proto, uint32_t service, uint32_t id);
+/** The row of an address; see struct fl_frontend_key. */
+void edge_address(const char *addr, uint32_t service, uint32_t frontend);
+void edge_endpoint(uint32_t id, const char *addr, uint16_t port, uint32_t nexthop);
+void edge_state(uint32_t endpoint, enum fl_state state);
+/** @param src  source for nat and outer headers */
+void edge_nexthop(uint32_t id, uint32_t ifindex, const char *src, uint16_t mtu, uint16_t flags);
+/** Empty nat tables of these sizes; the first takes new flows. */
+void edge_nat_tables(uint32_t count, const uint32_t sizes[]);
+/** Forget all nat flows: one table of the usual size. */
+void edge_nat_reset(void);
+/** Descriptor of a generation; -1 = there is none. The caller closes it. */
+int edge_nat_table(uint32_t position);
+uint32_t edge_nat_used(uint32_t endpoint, uint8_t proto);
+/** Entries over all generations. */
+uint32_t edge_nat_entries(void);
+
+/**
+ * The world most rows want: service 1 `web` in mode nat with the frontends
+ * VIP_WEB:80/tcp (1), VIP_WEB:53/udp (2), and the same on VIP_WEB6 (3, 4);
+ * endpoints 1-3 (IPv4) and 4-6 (IPv6), port 8080, all up; every slot is 1 or 4;
+ * next hop 1 and 2 (by family) out of `lo` with source NODE and NODE6.
+ */
+void edge_world(void);
+
+/* Running. */
+
+struct outcome {
+	int action;  /**< XDP_* */
+	int reason;  /**< enum fl_reason */
+	struct frame out;
+};
+
+/** Feed a frame to `edge`, arriving on `lo`. */
+void edge_run(const struct frame *in, struct outcome *ret);
+/** The same from another interface. `row` names it in messages and for the oracle. */
+void edge_run_from(uint32_t ifindex, const char *row, const struct frame *in, struct outcome *ret);
+/** Feed a frame to `explain`. */
+void edge_explain(const struct frame *in, struct fl_explanation *ret, int *ret_action);
+/** Run `sweep`. @return connections it forgot */
+uint32_t edge_sweep(void);
+
+/** Is the sum over all reasons the number of packets that were run? Call it at the end. */
+void edge_check_sum(void);
+
+struct fl_frontend_stats edge_frontend_stats(uint32_t frontend);
+struct fl_endpoint_stats edge_endpoint_stats(uint32_t endpoint);
+
+const char *edge_reason_name(int reason);
+const char *edge_action_name(int action);
