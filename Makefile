@@ -27,6 +27,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
+.SECONDARY:
 
 # ------------------------------------------------------------------ libraries
 
@@ -71,7 +72,9 @@ MAN_PAGES    := $(MAN_SOURCES:user/man/%.scd=$(O)/man/%)
 TEST_LIB_SOURCES := $(wildcard tests/lib/*.c)
 UNIT_SOURCES     := $(wildcard tests/unit/*.c tests/unit/*/*.c)
 BPF_TEST_SOURCES := $(wildcard tests/bpf/*.c tests/bpf/*/*.c)
-BENCH_SOURCES    := $(wildcard tests/bench/*.c)
+BENCH_BPF        := $(wildcard tests/bench/*.bpf.c)
+BENCH_SKELETONS  := $(BENCH_BPF:%.bpf.c=$(O)/%.skel.h)
+BENCH_SOURCES    := $(filter-out $(BENCH_BPF),$(wildcard tests/bench/*.c))
 TEST_OBJECTS     := $(patsubst %.c,$(O)/%.o,$(TEST_LIB_SOURCES) $(UNIT_SOURCES) $(BPF_TEST_SOURCES) $(BENCH_SOURCES))
 
 .PHONY: all objects programs tests man
@@ -88,14 +91,14 @@ endif
 
 # -------------------------------------------------------------------- rules
 
-$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+$(O)/%.bpf.o: %.bpf.c
 	$(say) BPF $@
 	@mkdir -p $(@D)
 	$(Q)$(BPF_CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 
-$(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
+$(O)/%.skel.h: $(O)/%.bpf.o
 	$(say) SKEL $@
-	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(notdir $*) > $@
 
 $(O)/%.o: %.c | $(SKELETONS)
 	$(say) CC $@
@@ -103,6 +106,7 @@ $(O)/%.o: %.c | $(SKELETONS)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(TEST_OBJECTS): CPPFLAGS += -Itests
+$(BENCH_SOURCES:%.c=$(O)/%.o): | $(BENCH_SKELETONS)
 
 $(LIBRARY): $(USER_OBJECTS)
 	$(say) AR $@
@@ -120,6 +124,10 @@ $(O)/tests/bpf-tests: $(BPF_TEST_SOURCES:%.c=$(O)/%.o) $(TEST_LIB_SOURCES:%.c=$(
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcriterion $(LDLIBS)
 
+$(O)/tests/bench/bench: $(BENCH_SOURCES:%.c=$(O)/%.o) $(LIBRARY)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 $(O)/man/%: user/man/%.scd
 	$(say) MAN $@
 	@mkdir -p $(@D)
@@ -129,7 +137,7 @@ $(O)/man/%: user/man/%.scd
 
 # ------------------------------------------------------------------ commands
 
-.PHONY: run test test-unit test-bpf test-e2e install uninstall install-deps format lint clean help
+.PHONY: run test test-unit test-bpf test-e2e bench install uninstall install-deps format lint clean help
 
 run: ## Build, bring up the lab and watch traffic being spread (CONFIG=FILE runs the agent here)
 	$(Q)scripts/install-deps.sh build lab
@@ -142,6 +150,11 @@ test: ## All rings: unit, bpf, e2e, and the sanitised ones
 
 test-unit test-bpf test-e2e: test-%: ## One ring
 	$(Q)scripts/run-tests $*
+
+bench: ## Measure the edge path beside yardsticks (root; also build/bench.json)
+	$(Q)scripts/install-deps.sh build bench
+	$(Q)$(MAKE) --no-print-directory programs $(O)/tests/bench/bench
+	$(Q)$(O)/tests/bench/bench --json $(O)/bench.json
 
 install-deps: ## Install what building and testing need (apt)
 	$(Q)scripts/install-deps.sh build lab test

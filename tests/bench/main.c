@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <err.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <linux/bpf.h>
+
+#include "bench.h"
+#include "core/clock.h"
+#include "tests/bench/feeder.skel.h"
+
+/*
+ * bench: what the edge path costs, beside yardsticks measured in the same run.
+ */
+
+static const char usage_text[] =
+	"usage: bench [OPTION]...\n"
+	"Measures the edge path beside yardsticks. Needs root. Changes nothing on this machine:\n"
+	"it works in namespaces of its own.\n"
+	"  --rounds N      rounds over all cases (default 21)\n"
+	"  --packets N     packets of each case in a round (default 262144)\n"
+	"  --json FILE     write the figures there too\n";
+
+static bool parse_number(const char *text, long min, long max, long *ret)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	if (*end || end == text || value < min || value > max)
+		return false;
+	*ret = value;
+	return true;
+}
+
+static int usage(int code)
+{
+	fputs(usage_text, code ? stderr : stdout);
+	return code;
+}
+
+/** @return -1 to go on, else the exit code */
+static int parse_options(int argc, char **argv, struct bench_options *options)
+{
+	static const struct option long_options[] = {
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "packets", required_argument, NULL, 'p' },
+		{ "json", required_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	long number;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) >= 0) {
+		switch (c) {
+		case 'r':
+			if (!parse_number(optarg, 1, BENCH_ROUNDS_MAX, &number))
+				return usage(2);
+			options->rounds = number;
+			break;
+		case 'p':
+			if (!parse_number(optarg, 1000, 100000000, &number))
+				return usage(2);
+			options->packets = number;
+			break;
+		case 'j':
+			options->json = optarg;
+			break;
+		case 'h':
+			return usage(0);
+		default:
+			return usage(2);
+		}
+	}
+	return optind < argc ? usage(2) : -1;
+}
+
+static json_t *describe_machine(const struct bench_options *options)
+{
+	struct utsname name;
+	char cpu[128];
+
+	uname(&name);
+	bench_cpu_name(cpu, sizeof(cpu));
+	printf("%s, Linux %s, fairlead %s\n", cpu, name.release, FL_VERSION);
+	return json_pack("{s:s, s:s, s:s, s:i, s:i}", "cpu", cpu, "kernel", name.release, "version",
+		FL_VERSION, "rounds", options->rounds, "packets", (int)options->packets);
+}
+
+static void add_live(struct bench_run *run)
+{
+	struct bench_traffic one = { FEED_TCP4, 1, false };
+
+	bench_attach_drop(run);
+	bench_add(&run->live, "XDP_TX", bpf_program__fd(run->feeder->progs.transmit), XDP_TX, &one);
+	bench_add(&run->live, "floor", bpf_program__fd(run->feeder->progs.floor4), XDP_TX, &one);
+	one.flows = 1 << 20;
+	bench_add(&run->live, "LRU", bpf_program__fd(run->feeder->progs.lru4), XDP_TX, &one)
+		->warmup = 1 << 20;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench_options options = { .rounds = 21, .packets = 1 << 18 };
+	struct bench_run run = { .options = &options };
+	int code = parse_options(argc, argv, &options);
+	json_t *all;
+
+	if (code >= 0)
+		return code;
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	bench_world_enter(&run);
+	bench_add_yardsticks(&run);
+	add_live(&run);
+
+	bench_pin_cpu();
+	all = json_pack("{s:o}", "machine", describe_machine(&options));
+	bench_measure(&run);
+	json_object_set_new(all, "packets", bench_report_packets(&run));
+	bench_measure_live(&run);
+	json_object_set_new(all, "live", bench_report_live(&run));
+
+	if (options.json &&
+		json_dump_file(all, options.json, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) < 0)
+		errx(1, "%s could not be written", options.json);
+	json_decref(all);
+	return 0;
+}
