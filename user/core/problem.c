@@ -52,6 +52,30 @@ void fl_problem_warn(struct fl_problems *list, struct fl_place place, const char
 	va_end(arguments);
 }
 
+void fl_problems_copy(struct fl_problems *list, const struct fl_problems *from)
+{
+	size_t errors = list->errors + from->errors;
+
+	for (size_t i = 0; i < from->count; i++) {
+		const struct fl_problem *problem = &from->items[i];
+		struct fl_place place = { problem->file, problem->line, problem->column };
+		const char *message = problem->message ? problem->message : "out of memory";
+
+		if (problem->warning)
+			fl_problem_warn(list, place, "%s", message);
+		else
+			fl_problem_add(list, place, "%s", message);
+	}
+	list->dropped += from->dropped;
+	list->errors = errors; /* those that `from` did not keep count as well */
+}
+
+void fl_problems_move(struct fl_problems *list, struct fl_problems *from)
+{
+	fl_problems_copy(list, from);
+	fl_problems_done(from);
+}
+
 char *fl_problem_format(const struct fl_problem *problem, char *buffer, size_t size)
 {
 	const char *message = problem->message ? problem->message : "out of memory";

@@ -41,6 +41,10 @@ void fl_problem_add(struct fl_problems *list, struct fl_place place, const char 
 /** Add a warning. */
 void fl_problem_warn(struct fl_problems *list, struct fl_place place, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/** Append all of `from`, which is empty afterwards. */
+void fl_problems_move(struct fl_problems *list, struct fl_problems *from);
+/** Append copies of all of `from`. */
+void fl_problems_copy(struct fl_problems *list, const struct fl_problems *from);
 /** Write each as a line of "FILE:LINE:COLUMN: message", in order of place. */
 void fl_problems_print(const struct fl_problems *list, FILE *out);
 /** The line of one problem. @return `buffer` */

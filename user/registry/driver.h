@@ -52,13 +52,14 @@ struct fl_registry {
 
 /**
  * Hand over a whole list: the vector's content moves to the registry, `problems`
- * replaces the registry's, both are empty afterwards. Errors among them are
- * logged and become the registry's last error. The set's owner is told when the
- * list differs from the last one.
+ * replaces the registry's, both are empty afterwards. The first error among
+ * them becomes the registry's last error; logging is the driver's. The set's
+ * owner is told.
  */
 void fl_registry_publish(
 	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems);
 
-/** Say that the registry could not be read; what was published stays in force. */
+/** Say that the registry could not be read; what was published stays in force.
+ * Logged when it is news; the set's owner is told when it is the first answer. */
 void fl_registry_failed(struct fl_registry *registry, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
