@@ -247,9 +247,18 @@ static int open_nat_tables(struct fl_maps *maps, bool write, struct fl_failure *
 	return 0;
 }
 
+static bool is_mapped(enum fl_map map)
+{
+	for (size_t i = 0; i < MAPPING_COUNT; i++)
+		if (mappings[i].map == map)
+			return true;
+	return false;
+}
+
 static int open_map(struct fl_maps *maps, enum fl_map map, bool write, struct fl_failure *failure)
 {
-	int r = open_pin(maps->dir, map_names[map], write);
+	/* The kernel maps no map through a read-only descriptor, not even for reading. */
+	int r = open_pin(maps->dir, map_names[map], write || is_mapped(map));
 
 	if (r < 0)
 		return explain_open(failure, r, maps->dir, map_names[map]);

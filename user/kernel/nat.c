@@ -165,6 +165,7 @@ static int drop(struct fl_maps *maps, unsigned at, struct fl_failure *failure)
 		maps->nat_size[i] = maps->nat_size[i + 1];
 	}
 	maps->nat_fd[last] = -1;
+	maps->nat_size[last] = 0;
 	for (unsigned i = at; i < last && r == 0; i++)
 		r = put_at(maps, i);
 	if (r == 0 && bpf_map_delete_elem(maps->fd[FL_MAP_nat], &last) < 0)

@@ -16,20 +16,32 @@
 int fl_read_reasons(const struct fl_maps *maps, enum fl_path path, uint64_t *ret);
 int fl_read_frontend(const struct fl_maps *maps, uint32_t frontend, struct fl_frontend_stats *ret);
 int fl_read_endpoint(const struct fl_maps *maps, uint32_t endpoint, struct fl_endpoint_stats *ret);
-/** Live nat flows of an endpoint. */
+/** Live nat flows of an endpoint. @return 0, -ERANGE */
 int fl_read_connections(const struct fl_maps *maps, uint32_t endpoint, uint64_t *ret);
-/** Entries of a map that counts them by walking: `frontends`, `nat` (all
- * generations), `pins`, `opening`. Costs a walk. */
+/** What keeps floods from breaking flows. */
+int fl_read_pressure(const struct fl_maps *maps, struct fl_pressure_row *ret);
+/** Rows of a map that are in use (see walk.h), by walking: costs as much as the
+ * map is large. Of `nat`: of all its tables. */
 int fl_read_entries(const struct fl_maps *maps, enum fl_map map, uint64_t *ret);
+
 /** Slots of one table by state. */
 struct fl_slot_counts {
 	uint64_t settled, held, moving;
 };
-void fl_read_slots(
-	const struct fl_maps *maps, fl_region region, struct fl_slot_counts *ret_add);
+/** Adds the slots of the table at `region`; none when that is 0. */
+void fl_read_slots(const struct fl_maps *maps, fl_region region, struct fl_slot_counts *ret_add);
 
-/** `map list` → [{name, type, max_entries, entries}]. New reference, NULL when out of memory */
+/** `map list` → [{name, type, max_entries, entries}]. New reference, NULL when out
+ * of memory; what could not be counted is null */
 json_t *fl_read_map_list(const struct fl_maps *maps);
-/** `map dump NAME` → decoded [{key, value}]; rows that are not in use are left
- * out. @return 0, -ENOENT (no such map), -ENOMEM, -errno */
+
+/** Called with each row, {key, value}; takes the reference over.
+ * @return 0 to go on, anything else to stop */
+typedef int fl_read_row_fn(void *context, json_t *row);
+/** `map dump NAME`, row by row, since a dump can be larger than memory; rows that
+ * are not in use are left out. @return 0; what `each` returned; -ENOENT (no such
+ * map), -ENOMEM, -errno */
+int fl_read_map_rows(
+	const struct fl_maps *maps, const char *name, fl_read_row_fn *each, void *context);
+/** The same as one array. @return 0, -ENOENT, -ENOMEM, -errno */
 int fl_read_map_dump(const struct fl_maps *maps, const char *name, json_t **ret);

@@ -27,7 +27,7 @@ static int class_of(uint32_t size)
 	return -1;
 }
 
-static uint32_t size_of(fl_region region)
+uint32_t fl_table_size(fl_region region)
 {
 	int class = FL_REGION_CLASS(region);
 
@@ -48,10 +48,10 @@ static int adopt_region(
 
 	if (region == 0)
 		return 0;
-	if (size_of(region) == 0)
+	if (fl_table_size(region) == 0)
 		return fl_fail(failure, -EPROTO, "the pinned row of service %u names no table size",
 			service);
-	r = fl_regions_adopt(tables->regions, FL_REGION_BASE(region), size_of(region));
+	r = fl_regions_adopt(tables->regions, FL_REGION_BASE(region), fl_table_size(region));
 	if (r == -ENOMEM)
 		return fl_fail(failure, r, "out of memory");
 	if (r < 0)
@@ -163,7 +163,7 @@ static void fill(struct fl_tables *tables, uint32_t base, uint32_t size, bool in
 static int edit_in_place(struct fl_tables *tables, const struct fl_service *service,
 	enum fl_family family, fl_region region, struct fl_writes *writes)
 {
-	uint32_t size = size_of(region);
+	uint32_t size = fl_table_size(region);
 	int r = build(tables, service, family, size);
 
 	if (r == 0)
@@ -188,7 +188,7 @@ static int swing(struct fl_tables *tables, const struct fl_service *service, enu
 	__atomic_store_n(
 		cell, FL_REGION(base, class_of(size), FL_REGION_GEN(old) + 1), __ATOMIC_RELEASE);
 	writes->services++;
-	if (size_of(old))
+	if (fl_table_size(old))
 		fl_regions_give(tables->regions, FL_REGION_BASE(old), now_s);
 	return 0;
 }
@@ -218,11 +218,11 @@ int fl_tables_put(struct fl_tables *tables, const struct fl_service *service, en
 		fl_tables_drop(tables, service->id, family, now_s, writes);
 		return 0;
 	}
-	if (size_of(region) == size)
+	if (fl_table_size(region) == size)
 		r = edit_in_place(tables, service, family, region, writes);
 	else
 		r = swing(tables, service, family, size, now_s, writes);
-	if (r == -ENOSPC && size_of(region) && size_of(region) != size)
+	if (r == -ENOSPC && fl_table_size(region) && fl_table_size(region) != size)
 		r = edit_in_place(tables, service, family, region, writes);
 	return r < 0 ? explain_put(failure, r, tables, service, size) : 0;
 }

@@ -17,6 +17,9 @@
  */
 struct fl_tables;
 
+/** Slots of the table at a region; 0 = there is none. */
+uint32_t fl_table_size(fl_region region);
+
 /** Takes over the tables that the rows of services name.
  * @return 0, -EPROTO (they overlap or lie outside), -ENOMEM */
 int fl_tables_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_tables **ret);
