@@ -16,7 +16,7 @@
  * asked for again at growing intervals. Pure.
  */
 enum fl_neighbour_belief {
-	FL_NEIGHBOUR_UNKNOWN,    /**< asked for, no answer yet */
+	FL_NEIGHBOUR_UNKNOWN, /**< asked for, no answer yet */
 	FL_NEIGHBOUR_KNOWN,
 	FL_NEIGHBOUR_CONFIRMING, /**< the kernel forgot it; our old address holds meanwhile */
 	FL_NEIGHBOUR_LOST,       /**< does not answer */
@@ -35,7 +35,7 @@ struct fl_neighbour {
 /** A stale entry is probed at most so often. */
 #define FL_NEIGHBOUR_STALE_MS 20000
 /** When an answer, or the kernel's word that there is none, is looked for again. */
-#define FL_NEIGHBOUR_PATIENCE_MS 5000
+#define FL_NEIGHBOUR_PATIENCE_MS    5000
 #define FL_NEIGHBOUR_BACKOFF_MIN_MS 1000
 #define FL_NEIGHBOUR_BACKOFF_MAX_MS 30000
 

@@ -24,13 +24,15 @@ static const struct story {
 	struct step steps[12];
 } stories[] = {
 	{ "found at once", { { 1, 'R', "c", 'k' }, { 900000, '.', "", 'k' } } },
-	{ "asked for, then there", { { 1, '-', "p", 'u' }, { 2, 'I', "", 'u' }, { 3, 'R', "c", 'k' } } },
+	{ "asked for, then there",
+		{ { 1, '-', "p", 'u' }, { 2, 'I', "", 'u' }, { 3, 'R', "c", 'k' } } },
 	{ "never answers: growing intervals, at most 30 s",
 		{ { 1000, '-', "p", 'u' }, { 4000, 'F', "c", 'x' }, { 4999, '.', "", 'x' },
 			{ 5000, '.', "p", 'x' }, { 5001, 'I', "", 'x' }, { 8000, 'F', "", 'x' },
 			{ 9999, '.', "", 'x' }, { 10000, '.', "p", 'x' }, { 13000, 'F', "", 'x' },
 			{ 17000, '.', "p", 'x' } } },
-	{ "lost, then back", { { 1000, '-', "p", 'u' }, { 4000, 'F', "c", 'x' }, { 4500, 'R', "c", 'k' } } },
+	{ "lost, then back",
+		{ { 1000, '-', "p", 'u' }, { 4000, 'F', "c", 'x' }, { 4500, 'R', "c", 'k' } } },
 	{ "its failed entry is cleared away, the backoff goes on",
 		{ { 1000, '-', "p", 'u' }, { 4000, 'F', "c", 'x' }, { 4100, '-', "", 'x' },
 			{ 5000, '.', "p", 'x' }, { 10000, '.', "l", 'x' }, { 10000, '-', "", 'x' },
@@ -42,13 +44,15 @@ static const struct story {
 			{ 2002, 'R', "", 'k' } } },
 	{ "flushed with another MAC behind it",
 		{ { 1000, 'R', "c", 'k' }, { 2000, '-', "p", 'w' }, { 2001, 'r', "c", 'k' } } },
-	{ "flushed twice in a row", { { 1000, 'R', "c", 'k' }, { 2000, 'F', "p", 'w' }, { 2000, '-', "p", 'w' } } },
-	{ "gone for good",
-		{ { 1000, 'R', "c", 'k' }, { 2000, 'F', "p", 'w' }, { 5000, 'F', "c", 'x' },
-			{ 6000, '.', "p", 'x' } } },
-	{ "the kernel's last word was lost", { { 1000, 'R', "c", 'k' }, { 2000, '-', "p", 'w' },
-		{ 7000, '.', "l", 'w' }, { 7000, 'F', "c", 'x' } } },
-	{ "changed its MAC", { { 1000, 'R', "c", 'k' }, { 1001, 'r', "c", 'k' }, { 1002, 'r', "", 'k' } } },
+	{ "flushed twice in a row",
+		{ { 1000, 'R', "c", 'k' }, { 2000, 'F', "p", 'w' }, { 2000, '-', "p", 'w' } } },
+	{ "gone for good", { { 1000, 'R', "c", 'k' }, { 2000, 'F', "p", 'w' },
+				   { 5000, 'F', "c", 'x' }, { 6000, '.', "p", 'x' } } },
+	{ "the kernel's last word was lost",
+		{ { 1000, 'R', "c", 'k' }, { 2000, '-', "p", 'w' }, { 7000, '.', "l", 'w' },
+			{ 7000, 'F', "c", 'x' } } },
+	{ "changed its MAC",
+		{ { 1000, 'R', "c", 'k' }, { 1001, 'r', "c", 'k' }, { 1002, 'r', "", 'k' } } },
 	{ "stale is probed, but not more often than every 20 s",
 		{ { 1000, 'R', "c", 'k' }, { 2000, 'S', "p", 'k' }, { 2001, 'D', "", 'k' },
 			{ 3000, 'S', "", 'k' }, { 21999, '.', "", 'k' }, { 22000, '.', "p", 'k' },
@@ -109,11 +113,13 @@ Test(neighbour, stories)
 			unsigned actions = play(&n, step);
 
 			/* A first look that finds a stale or known entry changes too. */
-			cr_expect_eq(actions, wanted(step->actions), "%s, at %u: did %x, not \"%s\"",
-				stories[i].name, step->ms, actions, step->actions);
-			cr_expect_eq("ukwx"[n.belief], step->belief, "%s, at %u: believes '%c'",
+			cr_expect_eq(actions, wanted(step->actions),
+				"%s, at %u: did %x, not \"%s\"", stories[i].name, step->ms, actions,
+				step->actions);
+			cr_expect_eq("ukwx"[n.belief], step -> belief, "%s, at %u: believes '%c'",
 				stories[i].name, step->ms, "ukwx"[n.belief]);
-			cr_expect_eq(fl_neighbour_is_usable(&n), strchr("kw", step->belief) != NULL);
+			cr_expect_eq(
+				fl_neighbour_is_usable(&n), strchr("kw", step->belief) != NULL);
 			if (step->entry == 'r')
 				cr_expect_arr_eq(n.mac, other, 6, "%s", stories[i].name);
 		}
