@@ -104,7 +104,7 @@ Test(kernel_failures, the_verifier_has_its_say)
 	cr_expect_eq(fl_libbpf_log_explain(&failure, r), r);
 	cr_expect(strncmp(failure.message, "the verifier of kernel ", 23) == 0, "%s",
 		failure.message);
-	cr_expect(strstr(failure.message, "refuses a program: "), "%s", failure.message);
+	cr_expect(strstr(failure.message, "refuses the program edge: "), "%s", failure.message);
 	cr_expect(strstr(failure.hint, "log.level: debug"), "%s", failure.hint);
 	cr_expect_not(strstr(failure.message, "processed "), "%s", failure.message);
 	xdp_edge__destroy(edge);

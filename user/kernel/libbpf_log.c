@@ -87,6 +87,17 @@ static void find_complaint(char *ret, size_t size)
 		memmove(ret, ret + 8, strlen(ret + 8) + 1);
 }
 
+/* "prog 'edge': failed to load" is among the last words. */
+static void find_program(char *ret, size_t size)
+{
+	static const char mark[] = "prog '";
+	const char *at = NULL;
+
+	for (const char *next = strstr(kept, mark); next; next = strstr(next + 1, mark))
+		at = next + strlen(mark);
+	snprintf(ret, size, "%.*s", at ? (int)strcspn(at, "'") : 0, at ? at : "");
+}
+
 static int explain_permission(struct fl_failure *failure, int code)
 {
 	char missing[128];
@@ -114,10 +125,12 @@ static int explain_permission(struct fl_failure *failure, int code)
 static int explain_verdict(struct fl_failure *failure, int code, const char *verdict)
 {
 	struct utsname kernel;
+	char program[32];
 
 	uname(&kernel);
-	fl_fail(failure, code, "the verifier of kernel %s refuses a program: %s", kernel.release,
-		verdict);
+	find_program(program, sizeof(program));
+	fl_fail(failure, code, "the verifier of kernel %s refuses the program %s: %s",
+		kernel.release, program, verdict);
 	fl_fail_hint(failure, "%s; `log.level: debug` shows all that it says",
 		fl_features_has_btf() ? "Fairlead needs Linux 6.1 or later"
 				      : "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)");
