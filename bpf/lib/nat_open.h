@@ -40,11 +40,15 @@ static __always_inline __u32 nat_ports(void)
 /** Put pair `n` into the key that replies will have. */
 static __always_inline void nat_pair(struct nat_open *o, __u32 n)
 {
-	__u32 source = n / nat_ports();
+	__u64 source = n / nat_ports();
 	__u32 family = o->family == FL_IPV4 ? FL_IPV4 : FL_IPV6;
 
 	o->reply.dport = bpf_htons(fl_conf.nat_port_min + n % nat_ports());
-	if (fl_conf.nat_sources[family] && source < FL_NAT_SOURCES_MAX) {
+	if (fl_conf.nat_sources[family]) {
+		/* The verifier takes a 32-bit quotient for any 64-bit number (6.18:
+		 * "math between map_value pointer and register with unbounded min
+		 * value"), and the compiler drops a test that cannot fail. */
+		asm volatile("%0 &= %1" : "+r"(source) : "i"(FL_NAT_SOURCES_MAX - 1));
 		const volatile struct fl_ip *ip = &fl_conf.nat_source[family][source];
 
 		o->reply.daddr.word[0] = ip->word[0];

@@ -386,17 +386,20 @@ static void check_action(const char *row, const struct frame *in, const struct o
 
 void edge_run_from(uint32_t ifindex, const char *row, const struct frame *in, struct outcome *ret)
 {
-	ret->action = run(edge->progs.edge, ifindex, row, in, &ret->out);
-	ret->reason = reason_counted(row);
+	const char *name = row ? row : "packet";
+
+	ret->action = run(edge->progs.edge, ifindex, name, in, &ret->out);
+	ret->reason = reason_counted(name);
 	run_count++;
-	cr_assert_lt(ret->reason, FL_REASON_COUNT, "%s: counted for another path", row);
-	check_action(row, in, ret);
-	record_packet(row, in, ret);
+	cr_assert_lt(ret->reason, FL_REASON_COUNT, "%s: counted for another path", name);
+	check_action(name, in, ret);
+	if (row)
+		record_packet(row, in, ret);
 }
 
 void edge_run(const struct frame *in, struct outcome *ret)
 {
-	edge_run_from(EDGE_LO, "packet", in, ret);
+	edge_run_from(EDGE_LO, NULL, in, ret);
 }
 
 void edge_explain(const struct frame *in, struct fl_explanation *ret, int *ret_action)

@@ -73,9 +73,10 @@ struct outcome {
 	struct frame out;
 };
 
-/** Feed a frame to `edge`, arriving on `lo`. */
+/** Feed a frame to `edge`, arriving on `lo`; not written down. */
 void edge_run(const struct frame *in, struct outcome *ret);
-/** The same from another interface. `row` names it in messages and for the oracle. */
+/** The same from another interface. `row` names it in messages and for the oracle;
+ * NULL = it is not written down. */
 void edge_run_from(uint32_t ifindex, const char *row, const struct frame *in, struct outcome *ret);
 /** Feed a frame to `explain`. */
 void edge_explain(const struct frame *in, struct fl_explanation *ret, int *ret_action);
