@@ -135,18 +135,18 @@ int start_sweep(void *ctx)
 	/* Fails when an earlier agent did it; then only the callback is replaced. */
 	bpf_timer_init(&timer->timer, &fl_timers, CLOCK_BOOTTIME);
 	bpf_timer_set_callback(&timer->timer, nat_sweep_tick);
-	return bpf_timer_start(&timer->timer, NAT_SWEEP_S * 1000000000ull, 0);
+	return bpf_timer_start(&timer->timer, FL_NAT_SWEEP_S * 1000000000ull, 0);
 }
 
-/** Run by the agent every few seconds. @return how many connections it forgot */
+/** Run by the agent every few seconds. */
 SEC("syscall")
-int sweep(void *ctx)
+int sweep(struct fl_sweep *args)
 {
-	__u32 zero = 0, now_s = clock_boot_s();
+	__u32 zero = 0, now_s = args->now_s ? args->now_s : clock_boot_s();
 	struct fl_timer *timer = bpf_map_lookup_elem(&fl_timers, &zero);
 
-	(void)ctx;
 	if (timer)
 		timer->swept = now_s;
-	return nat_sweep_all(now_s);
+	args->freed = nat_sweep_all(now_s);
+	return 0;
 }

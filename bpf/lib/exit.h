@@ -13,10 +13,12 @@ enum exit_class { EXIT_SENT, EXIT_PASS, EXIT_DROP };
 
 /* One bit per reason and class: a test of a constant, where a switch would
  * become a table in memory. */
-#define EXIT_BIT_PASS(symbol, class_, name, text) | (EXIT_##class_ == EXIT_PASS ? 1ull << symbol : 0)
-#define EXIT_BIT_SENT(symbol, class_, name, text) | (EXIT_##class_ == EXIT_SENT ? 1ull << symbol : 0)
-#define EXIT_PASS_BITS                            (0ull FL_REASONS(EXIT_BIT_PASS))
-#define EXIT_SENT_BITS                            (0ull FL_REASONS(EXIT_BIT_SENT))
+#define EXIT_BIT_PASS(symbol, class_, name, text)                                                  \
+	| (EXIT_##class_ == EXIT_PASS ? 1ull << symbol : 0)
+#define EXIT_BIT_SENT(symbol, class_, name, text)                                                  \
+	| (EXIT_##class_ == EXIT_SENT ? 1ull << symbol : 0)
+#define EXIT_PASS_BITS (0ull FL_REASONS(EXIT_BIT_PASS))
+#define EXIT_SENT_BITS (0ull FL_REASONS(EXIT_BIT_SENT))
 
 static __always_inline int exit_action(__u32 reason, int sent_action)
 {

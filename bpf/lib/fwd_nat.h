@@ -20,8 +20,7 @@
  */
 
 /** Remember that a packet went by in the direction of `entry`. */
-static __always_inline void nat_touch(
-	const struct pkt *p, struct fl_nat_entry *entry, __u32 now_s)
+static __always_inline void nat_touch(const struct pkt *p, struct fl_nat_entry *entry, __u32 now_s)
 {
 	__u8 seen = FL_NAT_SEEN_ACK;
 

@@ -110,6 +110,6 @@ MAP_ARRAY(fl_timers, struct fl_timer, 1, 0);
 
 /* What the programs count. */
 
-MAP_PERCPU(fl_reasons, __u64, FL_PATHS * FL_REASONS_MAX);
+MAP_PERCPU(fl_reasons, __u64, FL_PATHS *FL_REASONS_MAX);
 MAP_PERCPU(fl_frontend_stats, struct fl_frontend_stats, FL_FRONTENDS_MAX);
 MAP_PERCPU(fl_endpoint_stats, struct fl_endpoint_stats, FL_ENDPOINTS_DEFAULT);

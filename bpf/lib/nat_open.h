@@ -24,12 +24,12 @@ struct nat_open {
 	struct fl_flow forward; /**< key: as the client sends */
 	struct fl_flow reply;   /**< key: as the endpoint answers */
 	struct fl_nat_entry entry;
-	struct fl_ip source;    /**< when no list of sources is configured */
+	struct fl_ip source; /**< when no list of sources is configured */
 	__u32 family;
 	__u32 hash;
 	__u32 pairs;
-	__u32 mask;             /**< power of two ≥ pairs, less 1 */
-	__s32 err;              /**< 0 = no pair found yet, 1 = found, else -errno of the insert */
+	__u32 mask; /**< power of two ≥ pairs, less 1 */
+	__s32 err;  /**< 0 = no pair found yet, 1 = found, else -errno of the insert */
 };
 
 static __always_inline __u32 nat_ports(void)

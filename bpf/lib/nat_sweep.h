@@ -9,7 +9,7 @@
  * Forgetting connections that have been silent for too long.
  *
  * The program `sweep` walks all generations once. The agent runs it every
- * NAT_SWEEP_S seconds, where it may be interrupted by packets; when no agent did
+ * FL_NAT_SWEEP_S seconds, where it may be interrupted by packets; when no agent did
  * for some time, a timer in the kernel does the same, so that the table cannot
  * fill up without one. A walk over a large table takes long for a timer, hence
  * it is the second choice.
@@ -26,7 +26,6 @@
  * two inserts) or an orphan, and an orphan that is silent goes.
  */
 
-#define NAT_SWEEP_S    5
 #define NAT_ORPHAN_S   10
 #define CLOCK_BOOTTIME 7
 
@@ -118,10 +117,10 @@ static int nat_sweep_tick(void *map, __u32 *key, struct fl_timer *timer)
 
 	(void)map;
 	(void)key;
-	if (now_s - timer->swept >= 2 * NAT_SWEEP_S) {
+	if (now_s - timer->swept >= 2 * FL_NAT_SWEEP_S) {
 		timer->swept = now_s;
 		nat_sweep_all(now_s);
 	}
-	bpf_timer_start(&timer->timer, NAT_SWEEP_S * 1000000000ull, 0);
+	bpf_timer_start(&timer->timer, FL_NAT_SWEEP_S * 1000000000ull, 0);
 	return 0;
 }

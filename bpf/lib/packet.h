@@ -63,7 +63,7 @@ struct pkt {
 	__be16 ethertype; /**< behind VLAN tags */
 	__u8 family;      /**< enum fl_family; constant behind parse_link */
 	__u8 proto;
-	__u8 tags;   /**< VLAN tags before the IP header */
+	__u8 tags;      /**< VLAN tags before the IP header */
 	__u8 tcp_flags; /**< TCP_*; 0 for UDP. Set by check_lengths, as is: */
 	__u16 *check;   /**< the checksum of TCP or UDP */
 

@@ -131,8 +131,7 @@ static __always_inline int parse_ipv6(struct pkt *p)
 	if (!is_extension(p->proto))
 		return -FL_PASS_PROTOCOL;
 
-	chain = parse_extensions(
-		p->ctx, p->l4 - (void *)(long)p->ctx->data, p->proto);
+	chain = parse_extensions(p->ctx, p->l4 - (void *)(long)p->ctx->data, p->proto);
 	p->proto = CHAIN_PROTO(chain);
 	if (CHAIN_PART(chain) == PART_CUT)
 		return PART_CUT;

@@ -38,8 +38,8 @@ static __always_inline void hop_from_row(struct hop *hop, const struct fl_nextho
  * @param ip_len  of the packet as it will leave, for the MTU
  * @return 0 or a negative reason; -FL_PASS_NEIGHBOUR when only the MAC is unknown
  */
-static __noinline int hop_ask(struct xdp_md *ctx, const struct fl_flow *to, __u32 family,
-	__u32 ip_len, struct hop *ret)
+static __noinline int hop_ask(
+	struct xdp_md *ctx, const struct fl_flow *to, __u32 family, __u32 ip_len, struct hop *ret)
 {
 	struct bpf_fib_lookup fib = {
 		.family = family == FL_IPV4 ? AF_INET : AF_INET6,
@@ -85,7 +85,8 @@ static __always_inline int frame_send(struct pkt *p, const struct hop *hop)
 	struct ethhdr *eth;
 
 	if (unlikely(!same && p->tags)) {
-		__be16 ethertype = p->family == FL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+		__be16 ethertype =
+			p->family == FL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 
 		if (bpf_xdp_adjust_head(p->ctx, p->tags * (int)sizeof(struct vlan_tag)))
 			return -FL_DROP_INTERNAL;

@@ -179,9 +179,9 @@ struct fl_nat_entry {
 	__u32 endpoint;
 	__u32 frontend; /**< index into `frontend_stats` */
 	__u32 service;
-	__u32 seen;  /**< second of the last packet in this direction */
-	__u8 flags;  /**< FL_NAT_SEEN_*, of this direction */
-	__u8 dir;    /**< 0 or FL_NAT_REPLY */
+	__u32 seen; /**< second of the last packet in this direction */
+	__u8 flags; /**< FL_NAT_SEEN_*, of this direction */
+	__u8 dir;   /**< 0 or FL_NAT_REPLY */
 	__u8 pad[6];
 };
 _Static_assert(sizeof(struct fl_nat_entry) == 64, "value layout is ABI");
@@ -209,32 +209,41 @@ struct fl_nat_used_row {
 #define FL_NAT_UDP_ONEWAY_S      60
 #define FL_NAT_UDP_S             300
 
+/** Context of the program `sweep` (ctx_in of BPF_PROG_TEST_RUN), which forgets nat
+ * flows that have been silent for too long. Run it every FL_NAT_SWEEP_S seconds;
+ * while nobody does, a timer in the kernel takes over. */
+struct fl_sweep {
+	__u32 now_s; /**< CLOCK_BOOTTIME; 0 = the program looks itself */
+	__u32 freed; /**< set: connections forgotten */
+};
+#define FL_NAT_SWEEP_S 5
+
 /** Value of `pins` and `opening`: the endpoint of one flow whose slot moves. */
 struct fl_pin {
 	__u32 endpoint;
-	__u32 seen;    /**< second; refreshed when older than 1 s */
+	__u32 seen; /**< second; refreshed when older than 1 s */
 	__u32 service;
-	__u32 hash;    /**< of the flow: finds its slot whatever the size */
-	__u8 proven;   /**< a packet that opens nothing was seen */
-	__u8 closing;  /**< the last packet seen was FIN or RST */
-	__u8 old;      /**< counted against the half of `pins` that old flows may take */
-	__u8 family;   /**< enum fl_family of the frontend */
+	__u32 hash;   /**< of the flow: finds its slot whatever the size */
+	__u8 proven;  /**< a packet that opens nothing was seen */
+	__u8 closing; /**< the last packet seen was FIN or RST */
+	__u8 old;     /**< counted against the half of `pins` that old flows may take */
+	__u8 family;  /**< enum fl_family of the frontend */
 };
 _Static_assert(sizeof(struct fl_pin) == 20, "value layout is ABI");
 
-#define FL_PINS_MAX         65536
-#define FL_OPENING_MAX      16384 /**< or 512 × possible CPUs, the larger */
+#define FL_PINS_MAX          65536
+#define FL_OPENING_MAX       16384 /**< or 512 × possible CPUs, the larger */
 #define FL_PRESSURE_WINDOW_S 5
 
 /** The one row of `pressure` (array): what keeps floods from breaking flows. */
 struct fl_pressure_row {
-	__u32 window;       /**< second / FL_PRESSURE_WINDOW_S that `openings` counts */
-	__u32 openings;     /**< inserts into `opening` in this window */
+	__u32 window;        /**< second / FL_PRESSURE_WINDOW_S that `openings` counts */
+	__u32 openings;      /**< inserts into `opening` in this window */
 	__u32 openings_last; /**< and in the window before */
-	__u32 failed;       /**< second of the last insert into `opening` that failed */
-	__u32 old_pins;     /**< pins of old flows and UDP; each sweep corrects it */
+	__u32 failed;        /**< second of the last insert into `opening` that failed */
+	__u32 old_pins;      /**< pins of old flows and UDP; each sweep corrects it */
 	__u32 pad;
-	__u64 refused;      /**< pins not made, for lack of room or under pressure */
+	__u64 refused; /**< pins not made, for lack of room or under pressure */
 	__u64 reserved;
 };
 
@@ -278,15 +287,15 @@ struct fl_meta_row {
 #define FL_SLOTS_DEFAULT     1048576
 #define FL_FLOWS_DEFAULT     1048576
 /** Ids of endpoints fit in 20 bits: fairlead/slot.h packs two of them. */
-#define FL_ENDPOINTS_LIMIT          1048575
-#define FL_ENDPOINTS_PER_SERVICE    4096
-#define FL_FRONTENDS_PER_SERVICE    64
-#define FL_FRONTENDS_MAX            16384
-#define FL_NEXTHOPS_MAX             16384
-#define FL_INTERFACES_MAX           64
-#define FL_NAT_SOURCES_MAX          16 /**< per family */
-#define FL_NAT_PORT_MIN_DEFAULT     1024
-#define FL_NAT_PORT_MAX_DEFAULT     32767
+#define FL_ENDPOINTS_LIMIT       1048575
+#define FL_ENDPOINTS_PER_SERVICE 4096
+#define FL_FRONTENDS_PER_SERVICE 64
+#define FL_FRONTENDS_MAX         16384
+#define FL_NEXTHOPS_MAX          16384
+#define FL_INTERFACES_MAX        64
+#define FL_NAT_SOURCES_MAX       16 /**< per family */
+#define FL_NAT_PORT_MIN_DEFAULT  1024
+#define FL_NAT_PORT_MAX_DEFAULT  32767
 
 /**
  * Every map: C name without its fl_ prefix, which is also the name of its pin
@@ -318,9 +327,9 @@ struct fl_meta_row {
  */
 struct fl_edge_conf {
 	__u32 hash_seed;
-	__u16 nat_port_min; /**< host order */
-	__u16 nat_port_max; /**< host order, inclusive */
-	__u32 nat_sources[FL_FAMILIES];                            /**< how many; 0 = the next hop's */
+	__u16 nat_port_min;             /**< host order */
+	__u16 nat_port_max;             /**< host order, inclusive */
+	__u32 nat_sources[FL_FAMILIES]; /**< how many; 0 = the next hop's */
 	struct fl_ip nat_source[FL_FAMILIES][FL_NAT_SOURCES_MAX];
 	__u8 tunnel_hash_bits[FL_FAMILIES]; /**< low bits of the outer source taken from the flow */
 	__u8 pad[2];
@@ -336,20 +345,20 @@ struct fl_edge_conf {
  * bytes after the end that its IP header states change nothing.
  */
 struct fl_explanation {
-	__u32 magic;     /**< FL_EXPLANATION_MAGIC: the answer was written */
-	__u32 service;   /**< 0 = no frontend matches */
+	__u32 magic;   /**< FL_EXPLANATION_MAGIC: the answer was written */
+	__u32 service; /**< 0 = no frontend matches */
 	__u32 frontend;
-	__u32 endpoint;  /**< where it goes; 0 = nowhere */
-	__u32 hash;      /**< of the flow */
-	__u32 slot;      /**< index in the table of the service; FL_NO_SLOT = none was looked at */
-	fl_slot value;   /**< what is in that slot */
+	__u32 endpoint; /**< where it goes; 0 = nowhere */
+	__u32 hash;     /**< of the flow */
+	__u32 slot;     /**< index in the table of the service; FL_NO_SLOT = none was looked at */
+	fl_slot value;  /**< what is in that slot */
 	fl_region region;
-	__u8 reason;     /**< enum fl_reason */
-	__u8 family;     /**< enum fl_family */
-	__u8 forward;    /**< enum fl_forward */
-	__u8 moving;     /**< the slot is marked MOVING */
-	__u8 pinned;     /**< a pin or a nat flow decided */
-	__u8 state;      /**< enum fl_state of the endpoint */
+	__u8 reason;  /**< enum fl_reason */
+	__u8 family;  /**< enum fl_family */
+	__u8 forward; /**< enum fl_forward */
+	__u8 moving;  /**< the slot is marked MOVING */
+	__u8 pinned;  /**< a pin or a nat flow decided */
+	__u8 state;   /**< enum fl_state of the endpoint */
 	__u8 pad[2];
 };
 _Static_assert(sizeof(struct fl_explanation) == 48, "answer layout is ABI");

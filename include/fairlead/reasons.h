@@ -17,7 +17,8 @@
 	X(FL_SENT_REPLY, SENT, "reply", "answer of an endpoint, sent back to the client")          \
 	X(FL_PASS_NO_SERVICE, PASS, "no_service", "not ours, left to the stack")                   \
 	X(FL_PASS_NOT_IP, PASS, "not_ip", "neither IPv4 nor IPv6, left to the stack")              \
-	X(FL_PASS_UNREADABLE, PASS, "unreadable", "cut short before its addresses, left to the stack")  \
+	X(FL_PASS_UNREADABLE, PASS, "unreadable",                                                  \
+		"cut short before its addresses, left to the stack")                               \
 	X(FL_PASS_PROTOCOL, PASS, "protocol", "neither TCP nor UDP, left to the stack")            \
 	X(FL_PASS_LOCAL, PASS, "local", "the endpoint is this node, handed to its stack")          \
 	X(FL_PASS_NEIGHBOUR, PASS, "neighbour",                                                    \
@@ -33,8 +34,10 @@
 	X(FL_DROP_NO_FLOW, DROP, "no_flow", "belongs to no nat flow and opens none")               \
 	X(FL_DROP_TOO_BIG, DROP, "too_big", "does not fit the MTU towards the endpoint")           \
 	X(FL_DROP_HEADROOM, DROP, "headroom", "the driver left no room for another header")        \
-	X(FL_DROP_NOT_ALLOWED, DROP, "not_allowed", "tunnelled by a host that is no balancer of ours") \
-	X(FL_PASS_DECAPSULATED, PASS, "decapsulated", "taken out of its tunnel for a local frontend") \
+	X(FL_DROP_NOT_ALLOWED, DROP, "not_allowed",                                                \
+		"tunnelled by a host that is no balancer of ours")                                 \
+	X(FL_PASS_DECAPSULATED, PASS, "decapsulated",                                              \
+		"taken out of its tunnel for a local frontend")                                    \
 	X(FL_DROP_INTERNAL, DROP, "internal", "a map that must be there is not")
 
 #define FL_REASON_ENUM(symbol, action, name, text) symbol,

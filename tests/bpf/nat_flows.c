@@ -51,7 +51,8 @@ static const struct story {
 	{ "after the endpoint's FIN too", "SsAfSs", "1c1c1c", "+   +" },
 	{ "after RST too", "SsARSs", "1c111c", "+   +" },
 	{ "after the endpoint's RST too", "SrSs", "1c1c", "+ +" },
-	{ "a new flow on old entries stays with its endpoint", "SsA2FfSsA", "1c1 1c1c1", "+     +" },
+	{ "a new flow on old entries stays with its endpoint", "SsA2FfSsA", "1c1 1c1c1",
+		"+     +" },
 	{ "but not when that drains", "SsA2gFfSsA", "1c1  1c2c2", "+      +" },
 	{ "RST is taken back by what follows", "SsARAS", "1c1111", "+" },
 	{ "SYN on a live flow is its endpoint's affair", "SsAS2S", "1c11 1", "+" },
@@ -155,16 +156,22 @@ static void tell(const struct actors *a, const struct story *story)
 	for (i = 0; story->packets[i]; i++) {
 		char letter = story->packets[i];
 		bool from_client = letter >= 'A' && letter <= 'Z';
-		struct packet packet = { .src = a->client, .dst = a->vip, .sport = 4242,
-			.dport = 80, .flags = flags_of(letter) };
+		struct packet packet = { .src = a->client,
+			.dst = a->vip,
+			.sport = 4242,
+			.dport = 80,
+			.flags = flags_of(letter) };
 		uint64_t flows = new_flows(a);
 		bool opened = i < strlen(story->opened) && story->opened[i] == '+';
 
 		if (change(a, letter))
 			continue;
 		if (!from_client)
-			packet = (struct packet){ .src = sent.dst, .dst = sent.src,
-				.sport = sent.dport, .dport = sent.sport, .flags = flags_of(letter) };
+			packet = (struct packet){ .src = sent.dst,
+				.dst = sent.src,
+				.sport = sent.dport,
+				.dport = sent.sport,
+				.flags = flags_of(letter) };
 		snprintf(row, sizeof(row), "%s %s, packet %zu of %s", a->name, story->name, i + 1,
 			story->packets);
 		packet_build(&packet, &in);
@@ -175,7 +182,8 @@ static void tell(const struct actors *a, const struct story *story)
 		cr_expect_eq(new_flows(a) - flows, opened, "%s: %lu new flows", row,
 			new_flows(a) - flows);
 	}
-	cr_expect_eq(edge_nat_used(a->first, IPPROTO_TCP) + edge_nat_used(a->first + 1, IPPROTO_TCP),
+	cr_expect_eq(
+		edge_nat_used(a->first, IPPROTO_TCP) + edge_nat_used(a->first + 1, IPPROTO_TCP),
 		edge_nat_entries() / 2, "%s %s: ports in use", a->name, story->name);
 }
 
@@ -233,8 +241,9 @@ Test(nat_flows, udp)
 /** Where packets go out, and what happens when nobody knows where. */
 Test(nat_flows, next_hops)
 {
-	struct packet packet = { .src = CLIENT_A, .dst = VIP_WEB, .sport = 1, .dport = 80,
-		.flags = SYN };
+	struct packet packet = {
+		.src = CLIENT_A, .dst = VIP_WEB, .sport = 1, .dport = 80, .flags = SYN
+	};
 	struct outcome outcome;
 	struct tuple sent;
 	struct frame in;
@@ -277,8 +286,11 @@ Test(nat_flows, next_hops)
 	edge_run_from(EDGE_LO, "a client without neighbour", &in, &outcome);
 	cr_assert_eq(outcome.reason, FL_SENT);
 	frame_tuple(&outcome.out, &sent);
-	packet = (struct packet){ .src = sent.dst, .dst = sent.src, .sport = sent.dport,
-		.dport = sent.sport, .flags = SYN | ACK };
+	packet = (struct packet){ .src = sent.dst,
+		.dst = sent.src,
+		.sport = sent.dport,
+		.dport = sent.sport,
+		.flags = SYN | ACK };
 	packet_build(&packet, &in);
 	edge_run_from(EDGE_LO, "its answer", &in, &outcome);
 	cr_assert_eq(outcome.reason, FL_PASS_NEIGHBOUR);
@@ -292,11 +304,13 @@ Test(nat_flows, next_hops)
 /** The kernel's own table is asked while the agent has not resolved an endpoint. */
 Test(nat_flows, kernel_routes)
 {
-	struct fl_edge_conf conf = { .nat_port_min = 1024, .nat_port_max = 32767,
-		.nat_sources = { 1, 1 } };
+	struct fl_edge_conf conf = {
+		.nat_port_min = 1024, .nat_port_max = 32767, .nat_sources = { 1, 1 }
+	};
 	const uint8_t node[4] = { 192, 0, 2, 1 };
-	struct packet packet = { .src = CLIENT_A, .dst = VIP_WEB, .sport = 1, .dport = 80,
-		.flags = SYN };
+	struct packet packet = {
+		.src = CLIENT_A, .dst = VIP_WEB, .sport = 1, .dport = 80, .flags = SYN
+	};
 	struct outcome outcome;
 	struct frame in;
 
@@ -325,8 +339,9 @@ Test(nat_flows, kernel_routes)
 /** A service, a table or an endpoint that is not there. */
 Test(nat_flows, holes)
 {
-	struct packet packet = { .src = CLIENT_A, .dst = VIP_WEB, .sport = 1, .dport = 80,
-		.flags = SYN };
+	struct packet packet = {
+		.src = CLIENT_A, .dst = VIP_WEB, .sport = 1, .dport = 80, .flags = SYN
+	};
 	struct outcome outcome;
 	struct frame in;
 

@@ -52,7 +52,8 @@ static struct row {
 	{ "destination options", { V6, DNS, .extensions = "d" }, FL_SENT },
 	{ "atomic fragment", { V6, WEB, .extensions = "f" }, FL_SENT },
 	{ "four extension headers", { V6, WEB, .extensions = "hdrd" }, FL_SENT },
-	{ "extension headers behind two tags", { V6, WEB, .extensions = "hd", .tags = 2 }, FL_SENT },
+	{ "extension headers behind two tags", { V6, WEB, .extensions = "hd", .tags = 2 },
+		FL_SENT },
 	{ "last hop but one", { V4, WEB, .ttl = 2 }, FL_SENT },
 	{ "last hop", { V4, WEB, .ttl = 1 }, FL_DROP_TTL },
 	{ "last hop ipv6", { V6, WEB, .ttl = 1 }, FL_DROP_TTL },
@@ -112,8 +113,9 @@ static void check_bytes(const char *row, const struct frame *got, const struct p
 	cr_assert_eq(got->length, expected.length, "%s: %u bytes, not %u", row, got->length,
 		expected.length);
 	for (i = 0; i < expected.length; i++)
-		cr_assert_eq(got->bytes[i], expected.bytes[i], "%s: byte %u (IP %d, L4 %d) is %02x, not %02x",
-			row, i, (int)(i - expected.ip), (int)(i - expected.l4), got->bytes[i],
+		cr_assert_eq(got->bytes[i], expected.bytes[i],
+			"%s: byte %u (IP %d, L4 %d) is %02x, not %02x", row, i,
+			(int)(i - expected.ip), (int)(i - expected.l4), got->bytes[i],
 			expected.bytes[i]);
 }
 
@@ -133,7 +135,8 @@ static void run_row(const struct row *row)
 		return;
 	cr_assert_eq(outcome.action, XDP_TX, "%s", row->name);
 	frame_tuple(&outcome.out, &tuple);
-	cr_assert(tuple.sport >= 1024 && tuple.sport <= 32767, "%s: port %u", row->name, tuple.sport);
+	cr_assert(
+		tuple.sport >= 1024 && tuple.sport <= 32767, "%s: port %u", row->name, tuple.sport);
 	wanted = towards_endpoint(&row->packet, tuple.sport);
 	if (row->packet.zero_checksum)
 		wanted.first_word = (uint16_t)(in.bytes[in.l4 + 8] << 8 | in.bytes[in.l4 + 9]);

@@ -32,11 +32,13 @@ static const struct row {
 	{ "another port", { V4, .dport = 81, .flags = SYN }, FL_PASS_NO_SERVICE },
 	{ "another port ipv6", { V6, .dport = 81, .flags = SYN }, FL_PASS_NO_SERVICE },
 	{ "another protocol", { V4, .dport = 80 }, FL_PASS_NO_SERVICE },
-	{ "a port of ours, without a flow", { ALIEN, .dport = 2000, .flags = ACK }, FL_PASS_NO_SERVICE },
+	{ "a port of ours, without a flow", { ALIEN, .dport = 2000, .flags = ACK },
+		FL_PASS_NO_SERVICE },
 	{ "icmp", { V4, .proto = IPPROTO_ICMP }, FL_PASS_PROTOCOL },
 	{ "icmpv6", { V6, .proto = IPPROTO_ICMPV6 }, FL_PASS_PROTOCOL },
 	{ "gre", { V4, .proto = IPPROTO_GRE }, FL_PASS_PROTOCOL },
-	{ "sctp behind options", { V6, .proto = IPPROTO_SCTP, .extensions = "hd" }, FL_PASS_PROTOCOL },
+	{ "sctp behind options", { V6, .proto = IPPROTO_SCTP, .extensions = "hd" },
+		FL_PASS_PROTOCOL },
 	{ "more hops to go", { V6, WEB, .extensions = "R" }, FL_PASS_PROTOCOL },
 	{ "arp", { V4, WEB, .ethertype = 0x0806 }, FL_PASS_NOT_IP },
 	{ "arp in a vlan", { V4, WEB, .ethertype = 0x0806, .tags = 2 }, FL_PASS_NOT_IP },
@@ -54,7 +56,8 @@ static const struct row {
 	{ "shorter than its headers udp", { V4, DNS, .ip_len = -33 }, FL_DROP_MALFORMED },
 	{ "length 0", { V4, WEB, .ip_len = -72 }, FL_DROP_MALFORMED },
 	{ "payload length 0 ipv6", { V6, WEB, .ip_len = -52 }, FL_DROP_MALFORMED },
-	{ "header behind the frame", { V4, WEB, .ihl = 15, .payload = NO_PAYLOAD }, FL_DROP_MALFORMED },
+	{ "header behind the frame", { V4, WEB, .ihl = 15, .payload = NO_PAYLOAD },
+		FL_DROP_MALFORMED },
 	{ "header behind the frame, not ours", { ALIEN, WEB, .ihl = 15, .payload = NO_PAYLOAD },
 		FL_PASS_NO_SERVICE },
 	{ "tcp header of 16 bytes", { V4, WEB, .doff = 4 }, FL_DROP_MALFORMED },
@@ -121,7 +124,8 @@ static const struct row fixtures[] = {
 #define FIXTURE_COUNT (sizeof(fixtures) / sizeof(fixtures[0]))
 
 /** Which reasons a fixture may have when only `length` bytes of it arrive. */
-static bool may_be(const struct packet *packet, const struct frame *whole, uint32_t length, int reason)
+static bool may_be(
+	const struct packet *packet, const struct frame *whole, uint32_t length, int reason)
 {
 	bool ipv6 = strchr(packet->src, ':');
 	bool ours = !strcmp(packet->dst, VIP_WEB) || !strcmp(packet->dst, VIP_WEB6);
@@ -189,12 +193,15 @@ static const struct port_row {
 	{ "exact", { .src = CLIENT_A, .dst = VIP_OTHER, .sport = 1, WEB }, ENDPOINT_1, 8080 },
 	{ "any port", { .src = CLIENT_A, .dst = VIP_OTHER, .sport = 1, .dport = 81, .flags = SYN },
 		ENDPOINT_2, 81 },
-	{ "any port, the last", { .src = CLIENT_A, .dst = VIP_OTHER, .sport = 2, .dport = 65535, .flags = SYN },
+	{ "any port, the last",
+		{ .src = CLIENT_A, .dst = VIP_OTHER, .sport = 2, .dport = 65535, .flags = SYN },
 		ENDPOINT_2, 65535 },
-	{ "any port, to an endpoint with one", { .src = CLIENT_A, .dst = VIP_OTHER, .sport = 1, .dport = 81 },
-		ENDPOINT_3, 8080 },
-	{ "exact ipv6", { .src = CLIENT_A6, .dst = VIP_OTHER6, .sport = 1, WEB }, ENDPOINT_1_6, 8080 },
-	{ "any port ipv6", { .src = CLIENT_A6, .dst = VIP_OTHER6, .sport = 1, .dport = 81, .flags = SYN },
+	{ "any port, to an endpoint with one",
+		{ .src = CLIENT_A, .dst = VIP_OTHER, .sport = 1, .dport = 81 }, ENDPOINT_3, 8080 },
+	{ "exact ipv6", { .src = CLIENT_A6, .dst = VIP_OTHER6, .sport = 1, WEB }, ENDPOINT_1_6,
+		8080 },
+	{ "any port ipv6",
+		{ .src = CLIENT_A6, .dst = VIP_OTHER6, .sport = 1, .dport = 81, .flags = SYN },
 		ENDPOINT_2_6, 81 },
 };
 

@@ -59,7 +59,8 @@ static void interfaces(void)
 	test_run("ip addr add 198.51.100.1/24 dev clients &&"
 		 "ip addr add 2001:db8:c::1/64 dev clients nodad");
 	test_run("for a in " CLIENT_A " " CLIENT_B " " CLIENT_A6 " " CLIENT_B6 "; do"
-		 " ip neigh add $a lladdr 02:00:00:00:00:02 dev clients nud permanent || exit; done");
+		 " ip neigh add $a lladdr 02:00:00:00:00:02 dev clients nud permanent || exit; "
+		 "done");
 	edge_clients = if_nametoindex("clients");
 }
 
@@ -180,8 +181,7 @@ void edge_frontend(const char *addr, uint16_t port, uint8_t proto, uint32_t serv
 	struct fl_frontend_key key = { parse(addr), htons(port), proto, 0 };
 	struct fl_frontend_row row = { service, id };
 
-	cr_assert_eq(
-		bpf_map_update_elem(map_fd(edge->maps.fl_frontends), &key, &row, 0), 0, "%m");
+	cr_assert_eq(bpf_map_update_elem(map_fd(edge->maps.fl_frontends), &key, &row, 0), 0, "%m");
 }
 
 void edge_address(const char *addr, uint32_t service, uint32_t frontend)
@@ -191,8 +191,9 @@ void edge_address(const char *addr, uint32_t service, uint32_t frontend)
 
 void edge_endpoint(uint32_t id, const char *addr, uint16_t port, uint32_t nexthop)
 {
-	struct fl_endpoint_row row = { .port = htons(port), .state = FL_UP, .nexthop = nexthop,
-		.service = 1 };
+	struct fl_endpoint_row row = {
+		.port = htons(port), .state = FL_UP, .nexthop = nexthop, .service = 1
+	};
 
 	row.addr = parse(addr);
 	row.family = fl_ip_family(&row.addr);
@@ -310,8 +311,8 @@ static void read_reasons(uint64_t ret[FL_PATHS * FL_REASONS_MAX])
 	int cpu;
 
 	cr_assert(values);
-	if (bpf_map_lookup_batch(map_fd(edge->maps.fl_reasons), NULL, &next, keys, values, &count,
-		    NULL))
+	if (bpf_map_lookup_batch(
+		    map_fd(edge->maps.fl_reasons), NULL, &next, keys, values, &count, NULL))
 		cr_assert_eq(errno, ENOENT, "reasons: %m");
 	cr_assert_eq(count, FL_PATHS * FL_REASONS_MAX);
 	for (i = 0; i < count; i++)
@@ -330,7 +331,8 @@ static int reason_counted(const char *row)
 	for (i = 0; i < FL_PATHS * FL_REASONS_MAX; i++) {
 		if (now[i] == counted[i])
 			continue;
-		cr_assert_eq(now[i], counted[i] + 1, "%s: a reason was counted more than once", row);
+		cr_assert_eq(
+			now[i], counted[i] + 1, "%s: a reason was counted more than once", row);
 		cr_assert_eq(reason, -1, "%s: two reasons were counted, %s and %s", row,
 			edge_reason_name(reason), edge_reason_name(i));
 		reason = i;
@@ -413,13 +415,14 @@ void edge_explain(const struct frame *in, struct fl_explanation *ret, int *ret_a
 	cr_assert_eq(ret->magic, FL_EXPLANATION_MAGIC, "explain wrote no answer");
 }
 
-uint32_t edge_sweep(void)
+uint32_t edge_sweep(uint32_t now_s)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, options);
+	struct fl_sweep args = { .now_s = now_s };
+	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &args, .ctx_size_in = sizeof(args));
 
 	cr_assert_eq(bpf_prog_test_run_opts(bpf_program__fd(edge->progs.sweep), &options), 0,
 		"sweep: %m");
-	return options.retval;
+	return args.freed;
 }
 
 void edge_check_sum(void)
@@ -430,8 +433,8 @@ void edge_check_sum(void)
 	read_reasons(now);
 	for (i = 0; i < FL_PATHS * FL_REASONS_MAX; i++)
 		sum += now[i];
-	cr_assert_eq(sum, run_count, "%lu packets were run, but reasons sum up to %lu", run_count,
-		sum);
+	cr_assert_eq(
+		sum, run_count, "%lu packets were run, but reasons sum up to %lu", run_count, sum);
 }
 
 static void read_stats(struct bpf_map *map, uint32_t index, size_t words, uint64_t *ret)

@@ -68,8 +68,8 @@ void edge_world(void);
 /* Running. */
 
 struct outcome {
-	int action;  /**< XDP_* */
-	int reason;  /**< enum fl_reason */
+	int action; /**< XDP_* */
+	int reason; /**< enum fl_reason */
 	struct frame out;
 };
 
@@ -80,8 +80,8 @@ void edge_run(const struct frame *in, struct outcome *ret);
 void edge_run_from(uint32_t ifindex, const char *row, const struct frame *in, struct outcome *ret);
 /** Feed a frame to `explain`. */
 void edge_explain(const struct frame *in, struct fl_explanation *ret, int *ret_action);
-/** Run `sweep`. @return connections it forgot */
-uint32_t edge_sweep(void);
+/** Run `sweep` at a second of our choice. @return connections it forgot */
+uint32_t edge_sweep(uint32_t now_s);
 
 /** Is the sum over all reasons the number of packets that were run? Call it at the end. */
 void edge_check_sum(void);

@@ -259,8 +259,8 @@ static void fill_lengths(struct frame *frame, const struct packet *packet)
 	}
 	set16(frame, frame->ip + 2, (uint16_t)length);
 	set16(frame, frame->ip + 10,
-		ntohs(checksum_end(checksum_add(
-			0, frame->bytes + frame->ip, 20 + packet->ip_options * 4))));
+		ntohs(checksum_end(
+			checksum_add(0, frame->bytes + frame->ip, 20 + packet->ip_options * 4))));
 }
 
 static void lie(struct frame *frame, const struct packet *packet)

@@ -28,9 +28,9 @@ struct packet {
 	uint8_t proto;         /**< another protocol than flags says */
 	uint8_t ttl;           /**< 0 = 64 */
 	uint8_t tos;
-	uint16_t id;           /**< IPv4 */
-	uint16_t payload;      /**< bytes after the TCP or UDP header; 0 = 32, NO_PAYLOAD = none */
-	uint16_t padding;      /**< bytes after the end of the IP packet */
+	uint16_t id;      /**< IPv4 */
+	uint16_t payload; /**< bytes after the TCP or UDP header; 0 = 32, NO_PAYLOAD = none */
+	uint16_t padding; /**< bytes after the end of the IP packet */
 
 	const char *dmac, *smac; /**< default: MAC_NODE, MAC_ROUTER */
 	uint8_t tags;            /**< VLAN tags, 0-3 */
@@ -43,18 +43,18 @@ struct packet {
 	const char *extensions; /**< IPv6, in order: h hop-by-hop, r routing (used up), R routing
 				     (hops left), d destination options, f atomic fragment */
 
-	uint8_t no_checksum; /**< UDP: field is 0 */
+	uint8_t no_checksum;    /**< UDP: field is 0 */
 	uint8_t break_checksum; /**< TCP, UDP: flip a bit */
-	uint8_t zero_checksum; /**< choose the payload's first word so that the UDP checksum
+	uint8_t zero_checksum;  /**< choose the payload's first word so that the UDP checksum
 				    comes out as 0, which is sent as 0xffff */
-	uint16_t first_word;   /**< of the payload; 0 = as usual */
+	uint16_t first_word;    /**< of the payload; 0 = as usual */
 
 	/* Lies, told after the checksums are in place. */
-	int16_t ip_len;  /**< added to the length of the IP header */
-	int16_t udp_len; /**< added to the length of the UDP header */
-	uint8_t doff;    /**< TCP header length in words */
-	uint8_t ihl;     /**< IPv4 header length in words */
-	uint8_t version; /**< of IP */
+	int16_t ip_len;     /**< added to the length of the IP header */
+	int16_t udp_len;    /**< added to the length of the UDP header */
+	uint8_t doff;       /**< TCP header length in words */
+	uint8_t ihl;        /**< IPv4 header length in words */
+	uint8_t version;    /**< of IP */
 	uint8_t flow_label; /**< IPv6 */
 };
 #define NO_PAYLOAD 0xffff
