@@ -199,17 +199,17 @@ Test(routes, every_kind_of_route)
 			"", 0 },
 		{ "", "192.0.2.255", "no route: not a unicast address here", "", "", "", 0 },
 	};
-	const size_t count = sizeof(rows) / sizeof(rows[0]);
+	const uint32_t count = sizeof(rows) / sizeof(rows[0]);
 
-	for (size_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		if (rows[i].route[0])
 			test_run("ip %s route add %s", strchr(rows[i].addr, ':') ? "-6" : "-4",
 				rows[i].route);
 	}
 	start();
-	for (size_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		watch(i + 1, rows[i].addr, FL_NAT);
-	for (size_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		const struct fl_nexthop_row *hop;
 		struct fl_ip src;
 
