@@ -64,6 +64,7 @@ unsigned fl_neighbour_feed(
 	if (n->belief == FL_NEIGHBOUR_KNOWN) {
 		n->belief = FL_NEIGHBOUR_CONFIRMING;
 		n->probed = false;
+		n->due_ms = 0;
 	}
 	if (nud & NUD_INCOMPLETE) { /* being asked for, by us or by the stack */
 		if (n->belief != FL_NEIGHBOUR_LOST) {
@@ -80,7 +81,13 @@ unsigned fl_neighbour_feed(
 
 		return waited ? give_up(n, now_ms) : 0;
 	}
-	return probe(n, now_ms);
+	if (n->belief == FL_NEIGHBOUR_UNKNOWN && !n->probed)
+		return probe(n, now_ms);
+	/* Flushed. Not asked for at once: `ip neigh flush` would never see an end. */
+	if (n->probed || !n->due_ms)
+		n->due_ms = now_ms + FL_NEIGHBOUR_FLUSH_MS;
+	n->probed = false;
+	return 0;
 }
 
 unsigned fl_neighbour_tick(struct fl_neighbour *n, uint64_t now_ms)
@@ -92,11 +99,9 @@ unsigned fl_neighbour_tick(struct fl_neighbour *n, uint64_t now_ms)
 		n->probed_ms = now_ms;
 		n->due_ms = 0;
 		return FL_NEIGHBOUR_PROBE;
-	case FL_NEIGHBOUR_LOST:
+	default:
 		if (!n->probed)
 			return probe(n, now_ms);
-		/* fall through */
-	default:
 		n->due_ms = now_ms + FL_NEIGHBOUR_PATIENCE_MS;
 		return FL_NEIGHBOUR_LOOK;
 	}

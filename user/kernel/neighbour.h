@@ -34,6 +34,8 @@ struct fl_neighbour {
 
 /** A stale entry is probed at most so often. */
 #define FL_NEIGHBOUR_STALE_MS 20000
+/** How long a flushed entry is left alone. */
+#define FL_NEIGHBOUR_FLUSH_MS 50
 /** When an answer, or the kernel's word that there is none, is looked for again. */
 #define FL_NEIGHBOUR_PATIENCE_MS    5000
 #define FL_NEIGHBOUR_BACKOFF_MIN_MS 1000

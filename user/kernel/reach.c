@@ -60,8 +60,10 @@ static void patience_until(struct fl_reach *r, uint64_t due_ms)
 
 	if (!due_ms)
 		return;
-	/* Whole seconds, so that many neighbours share few wake-ups. */
-	wait = (wait + 999) / 1000 * 1000;
+	/* Whole seconds, so that many neighbours share few wake-ups; what is due
+	 * sooner is rare and urgent. */
+	if (wait >= 1000)
+		wait = (wait + 999) / 1000 * 1000;
 	if (!uv_is_active((uv_handle_t *)&r->patience) || uv_timer_get_due_in(&r->patience) > wait)
 		uv_timer_start(&r->patience, patience_fire, wait, 0);
 }

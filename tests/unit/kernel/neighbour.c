@@ -20,7 +20,7 @@ struct step {
 };
 
 static const struct story {
-	char name[64];
+	char name[72];
 	struct step steps[12];
 } stories[] = {
 	{ "found at once", { { 1, 'R', "c", 'k' }, { 900000, '.', "", 'k' } } },
@@ -39,18 +39,27 @@ static const struct story {
 			{ 12000, '.', "p", 'x' } } },
 	{ "an old failure of the stack is not taken for the answer",
 		{ { 1000, 'F', "p", 'u' }, { 2000, 'R', "c", 'k' } } },
-	{ "flushed: the old address holds, and is asked for",
-		{ { 1000, 'R', "c", 'k' }, { 2000, '-', "p", 'w' }, { 2001, 'I', "", 'w' },
-			{ 2002, 'R', "", 'k' } } },
+	{ "flushed: the old address holds, and is asked for a little later",
+		{ { 1000, 'R', "c", 'k' }, { 2000, '-', "", 'w' }, { 2049, '.', "", 'w' },
+			{ 2050, '.', "p", 'w' }, { 2051, 'I', "", 'w' }, { 2052, 'R', "", 'k' } } },
 	{ "flushed with another MAC behind it",
-		{ { 1000, 'R', "c", 'k' }, { 2000, '-', "p", 'w' }, { 2001, 'r', "c", 'k' } } },
-	{ "flushed twice in a row",
-		{ { 1000, 'R', "c", 'k' }, { 2000, 'F', "p", 'w' }, { 2000, '-', "p", 'w' } } },
-	{ "gone for good", { { 1000, 'R', "c", 'k' }, { 2000, 'F', "p", 'w' },
-				   { 5000, 'F', "c", 'x' }, { 6000, '.', "p", 'x' } } },
+		{ { 1000, 'R', "c", 'k' }, { 2000, '-', "", 'w' }, { 2050, '.', "p", 'w' },
+			{ 2051, 'r', "c", 'k' } } },
+	{ "flushed while it was stale and not yet due",
+		{ { 1000, 'S', "cp", 'k' }, { 2000, 'S', "", 'k' }, { 2100, '-', "", 'w' },
+			{ 2150, '.', "p", 'w' } } },
+	{ "a flush is two words, and asked for once",
+		{ { 1000, 'R', "c", 'k' }, { 2000, 'F', "", 'w' }, { 2001, '-', "", 'w' },
+			{ 2050, '.', "p", 'w' }, { 2051, 'R', "", 'k' } } },
+	{ "flushed again and again: asked for, but the flush comes to an end",
+		{ { 1000, 'R', "c", 'k' }, { 2000, '-', "", 'w' }, { 2050, '.', "p", 'w' },
+			{ 2051, '-', "", 'w' }, { 2100, '.', "", 'w' }, { 2101, '.', "p", 'w' } } },
+	{ "gone for good",
+		{ { 1000, 'R', "c", 'k' }, { 2000, 'F', "", 'w' }, { 2050, '.', "p", 'w' },
+			{ 5000, 'F', "c", 'x' }, { 6000, '.', "p", 'x' } } },
 	{ "the kernel's last word was lost",
-		{ { 1000, 'R', "c", 'k' }, { 2000, '-', "p", 'w' }, { 7000, '.', "l", 'w' },
-			{ 7000, 'F', "c", 'x' } } },
+		{ { 1000, 'R', "c", 'k' }, { 2000, '-', "", 'w' }, { 2050, '.', "p", 'w' },
+			{ 7050, '.', "l", 'w' }, { 7050, 'F', "c", 'x' } } },
 	{ "changed its MAC",
 		{ { 1000, 'R', "c", 'k' }, { 1001, 'r', "c", 'k' }, { 1002, 'r', "", 'k' } } },
 	{ "stale is probed, but not more often than every 20 s",
