@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "core/addr.h"
 #include "core/failure.h"
@@ -20,6 +21,7 @@ struct fl_unix_socket {
 	char *path;
 	dev_t device; /**< which file is ours, so that we never remove another's */
 	ino_t inode;
+	struct timespec changed; /**< numbers of inodes are used again */
 	bool group_missing; /**< the group does not exist: root only */
 };
 

@@ -123,11 +123,17 @@ static void on_pump(uv_timer_t *timer)
 void fl_listener_pump(struct fl_listener *listener)
 {
 	MHD_UNSIGNED_LONG_LONG timeout_ms;
+	unsigned before;
 
 	if (!listener->daemon)
 		return;
 	uv_update_time(listener->pump.loop);
-	MHD_run(listener->daemon);
+	/* At its limit the daemon stops listening, and listens again at the start of
+	 * a run: after a connection ended there must be one more. */
+	do {
+		before = listener->client_count;
+		MHD_run(listener->daemon);
+	} while (listener->client_count < before);
 	if (MHD_get_timeout(listener->daemon, &timeout_ms) == MHD_YES)
 		uv_timer_start(&listener->pump, on_pump, timeout_ms, 0);
 	else
