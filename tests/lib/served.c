@@ -24,7 +24,8 @@
 
 static const struct fl_registry_driver files_driver = { .type = "file" };
 
-static void number_service(struct fl_service *service, uint32_t *id, uint32_t *frontend, uint32_t *endpoint)
+static void number_service(
+	struct fl_service *service, uint32_t *id, uint32_t *frontend, uint32_t *endpoint)
 {
 	service->id = (*id)++;
 	service->registry = strdup("files");
@@ -63,7 +64,8 @@ static void fill_endpoints(struct test_view *t, const struct fl_snapshot *snapsh
 static void fill_tables(struct test_view *t, const struct fl_snapshot *snapshot)
 {
 	for (uint32_t i = 0; i < snapshot->service_count; i++) {
-		t->maps.services[snapshot->services[i]->id].region[FL_IPV4] = FL_REGION(i * 251, 0, 1);
+		t->maps.services[snapshot->services[i]->id].region[FL_IPV4] =
+			FL_REGION(i * 251, 0, 1);
 		for (uint32_t j = 0; j < 251; j++)
 			t->maps.slots[i * 251 + j] = fl_slot_settled(1);
 	}
@@ -88,7 +90,8 @@ struct test_view *test_view_new(void)
 	struct fl_service *services[] = {
 		test_service("dns", "10.0.0.53:53/udp", "192.0.2.53:53 192.0.2.54:53/down"),
 		test_service("team/web", "10.0.0.10:80/tcp [2001:db8::10]:80/tcp",
-			"192.0.2.1:8080*2 192.0.2.2:8080*0 192.0.2.3:8080/draining [2001:db8::1]:8080"),
+			"192.0.2.1:8080*2 192.0.2.2:8080*0 192.0.2.3:8080/draining "
+			"[2001:db8::1]:8080"),
 	};
 	struct fl_snapshot *snapshot = test_snapshot(7, services, 2);
 
@@ -103,15 +106,24 @@ struct test_view *test_view_new(void)
 	t->config.bpffs = strdup("/sys/fs/bpf/fairlead");
 	t->config.control_mode = 0600;
 	t->registry_config = (struct fl_registry_config){ .name = "files", .type = "file" };
-	t->registry = (struct fl_registry){ .driver = &files_driver, .config = &t->registry_config,
-		.up = true, .published = true, .published_ms = fl_clock_real_ms() - 5000, .updates = 3 };
+	t->registry = (struct fl_registry){ .driver = &files_driver,
+		.config = &t->registry_config,
+		.up = true,
+		.published = true,
+		.published_ms = fl_clock_real_ms() - 5000,
+		.updates = 3 };
 	t->registry_list[0] = &t->registry;
 	t->registries = (struct fl_registry_set){ .registries = t->registry_list, .count = 1 };
 	t->apply = (struct fl_apply_stats){ .buckets = { 1, 0, 2 }, .count = 3, .sum_s = 0.0125 };
 	t->writes = (struct fl_writes){ .slots = 502, .services = 2 };
-	t->view = (struct fl_view){ .config = &t->config, .applied = snapshot, .maps = &t->maps,
-		.registries = &t->registries, .apply = &t->apply, .writes = &t->writes,
-		.conflicts = &t->conflicts, .started_ms = fl_clock_real_ms() - 90000,
+	t->view = (struct fl_view){ .config = &t->config,
+		.applied = snapshot,
+		.maps = &t->maps,
+		.registries = &t->registries,
+		.apply = &t->apply,
+		.writes = &t->writes,
+		.conflicts = &t->conflicts,
+		.started_ms = fl_clock_real_ms() - 90000,
 		.applied_ms = fl_clock_real_ms() - 30000 };
 	return t;
 }
@@ -195,7 +207,8 @@ static void *serve(void *context)
 /* A port of 127.0.0.1 that was free a moment ago. */
 static uint16_t free_port(void)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
 	socklen_t length = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -222,7 +235,8 @@ struct test_server *test_server_start(
 	cr_assert_eq(uv_loop_init(&server->loop), 0);
 	for (int tries = 0; tries < 20 && r == -EADDRINUSE; tries++) {
 		view->config.http_port = tcp ? free_port() : 0;
-		r = fl_server_start(&view->config, &server->loop, &hooks, &failure, &server->server);
+		r = fl_server_start(
+			&view->config, &server->loop, &hooks, &failure, &server->server);
 		if (r < 0)
 			uv_run(&server->loop, UV_RUN_DEFAULT); /* closes what was begun */
 	}
@@ -256,7 +270,8 @@ uint16_t test_server_port(const struct test_server *server)
 int test_server_connect(const struct test_server *server, bool tcp)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) },
+	struct sockaddr_in in = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) },
 		.sin_port = htons(test_server_port(server)) };
 	int fd = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -310,7 +325,8 @@ char *test_server_talk(const struct test_server *server, bool tcp, const char *b
 char *test_server_get(const struct test_server *server, const char *path, int *ret_status)
 {
 	char request[2048];
-	int length = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+	int length = snprintf(
+		request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
 	char *answer = test_server_talk(server, false, request, (size_t)length);
 	char *body = strstr(answer, "\r\n\r\n");
 

@@ -39,7 +39,8 @@ struct fl_command {
 	 * @param ret        the value to print; new reference
 	 * @return 0, -errno with words. NULL = known, not supported by this version
 	 */
-	int (*run)(const struct fl_cli *cli, char **arguments, struct fl_failure *failure, json_t **ret);
+	int (*run)(const struct fl_cli *cli, char **arguments, struct fl_failure *failure,
+		json_t **ret);
 	void (*show)(json_t *value, FILE *out); /**< for people */
 };
 
@@ -69,8 +70,8 @@ struct fl_call {
  * @param ret  the same: after a failure it says how far it was understood
  * @return 0, -EINVAL (usage) with words
  */
-int fl_cli_parse(int argc, char **argv, struct fl_cli *cli, struct fl_call *ret,
-	struct fl_failure *failure);
+int fl_cli_parse(
+	int argc, char **argv, struct fl_cli *cli, struct fl_call *ret, struct fl_failure *failure);
 
 /** Everything, or the commands of one object, or one command. */
 void fl_cli_help(const struct fl_object *object, const struct fl_command *command, FILE *out);

@@ -26,23 +26,27 @@ const struct fl_object fl_objects[] = {
 
 const struct fl_command fl_commands[] = {
 	{ "service", "list", "", 0, 0, "every service", fl_command_service_list, fl_show_services },
-	{ "service", "show", "NAME", 1, 1, "one service with its endpoints", fl_command_service_show,
-		fl_show_service },
+	{ "service", "show", "NAME", 1, 1, "one service with its endpoints",
+		fl_command_service_show, fl_show_service },
 	{ "endpoint", "list", "[SERVICE]", 0, 1, "every endpoint, or those of one service",
 		fl_command_endpoint_list, fl_show_endpoints },
-	{ "endpoint", "drain", "SERVICE ADDRESS", 2, 2, "let old flows end, give it no new ones", NULL, NULL },
+	{ "endpoint", "drain", "SERVICE ADDRESS", 2, 2, "let old flows end, give it no new ones",
+		NULL, NULL },
 	{ "endpoint", "undrain", "SERVICE ADDRESS", 2, 2, "take a drain back", NULL, NULL },
 	{ "endpoint", "weight", "SERVICE ADDRESS N", 3, 3, "set a weight", NULL, NULL },
 	{ "status", NULL, "", 0, 0, "interfaces, registries, limits and warnings of the agent",
 		fl_command_status, fl_show_status },
 	{ "stats", NULL, "[SERVICE]", 0, 1, "packets by what became of them, and by frontend",
 		fl_command_stats, fl_show_stats },
-	{ "map", "list", "", 0, 0, "every map, its size and its use", fl_command_map_list, fl_show_maps },
-	{ "map", "dump", "NAME", 1, 1, "the rows of a map, decoded", fl_command_map_dump, fl_show_map },
+	{ "map", "list", "", 0, 0, "every map, its size and its use", fl_command_map_list,
+		fl_show_maps },
+	{ "map", "dump", "NAME", 1, 1, "the rows of a map, decoded", fl_command_map_dump,
+		fl_show_map },
 	{ "registry", "list", "", 0, 0, "every registry, its state and its age",
 		fl_command_registry_list, fl_show_registries },
 	{ "registry", "accept", "NAME", 1, 1, "let a held update pass", NULL, NULL },
-	{ "explain", NULL, "PROTOCOL SOURCE FRONTEND", 3, 3, "where a flow goes, and why", NULL, NULL },
+	{ "explain", NULL, "PROTOCOL SOURCE FRONTEND", 3, 3, "where a flow goes, and why", NULL,
+		NULL },
 	{ "plan", NULL, "FILE", 1, 1, "what a file would change, without changing it", NULL, NULL },
 	{ "doctor", NULL, "", 0, 0, "what this kernel and this machine allow", NULL, NULL },
 	{ "flow", "list", "", 0, 0, "flows that are remembered", NULL, NULL },
@@ -76,13 +80,15 @@ static void help_all(FILE *out)
 	for (const struct fl_command *row = fl_commands; row->object; row++)
 		if (row->run)
 			help_command(row, out);
-	fputs("\nObjects and commands may be cut short: `fairlead s l` is `fairlead service list`.\n"
+	fputs("\nObjects and commands may be cut short: `fairlead s l` is `fairlead service "
+	      "list`.\n"
 	      "`fairlead OBJECT help` tells what an object has.\n\n"
 	      "  -j, --json          print JSON\n"
 	      "  -p, --pretty        print JSON over several lines\n"
 	      "      --socket PATH   the agent's socket, default $FAIRLEAD_SOCKET, else\n"
 	      "                      " FL_CLI_SOCKET_DEFAULT "\n"
-	      "      --bpffs PATH    where the maps are pinned, default $FAIRLEAD_BPFFS, else what\n"
+	      "      --bpffs PATH    where the maps are pinned, default $FAIRLEAD_BPFFS, else "
+	      "what\n"
 	      "                      the agent says, else " FL_CLI_BPFFS_DEFAULT "\n"
 	      "  -V, --version       print the version\n"
 	      "  -h, --help          this, or what the object has\n\n"

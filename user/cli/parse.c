@@ -142,13 +142,15 @@ static int parse_command(struct fl_call *call, char **words, struct fl_failure *
 	if (!call->command && (!words[0] || is_help(words[0]))) {
 		if (words[0])
 			call->what = FL_CALL_HELP;
-		return call->what == FL_CALL_HELP ? 0
-						  : fl_fail(failure, -EINVAL, "%s needs a command", object);
+		return call->what == FL_CALL_HELP
+			       ? 0
+			       : fl_fail(failure, -EINVAL, "%s needs a command", object);
 	}
 	if (!call->command) {
 		call->command = find_command(call->object, words[0]);
 		if (!call->command)
-			return fl_fail(failure, -EINVAL, "%s has no command \"%s\"", object, words[0]);
+			return fl_fail(
+				failure, -EINVAL, "%s has no command \"%s\"", object, words[0]);
 		words++;
 	}
 	if (is_help(words[0]) && !words[1])
@@ -163,16 +165,17 @@ static int parse_words(struct fl_call *call, char **words, struct fl_failure *fa
 		words++;
 	}
 	if (!words[0])
-		return call->what == FL_CALL_HELP ? 0
-						  : fl_fail(failure, -EINVAL, "an object is missing");
+		return call->what == FL_CALL_HELP
+			       ? 0
+			       : fl_fail(failure, -EINVAL, "an object is missing");
 	call->object = find_object(words[0]);
 	if (!call->object)
 		return fl_fail(failure, -EINVAL, "there is no object \"%s\"", words[0]);
 	return parse_command(call, words + 1, failure);
 }
 
-int fl_cli_parse(int argc, char **argv, struct fl_cli *cli, struct fl_call *ret,
-	struct fl_failure *failure)
+int fl_cli_parse(
+	int argc, char **argv, struct fl_cli *cli, struct fl_call *ret, struct fl_failure *failure)
 {
 	int r;
 

@@ -89,7 +89,8 @@ void fl_show_service(json_t *value, FILE *out)
 	put_field("forward", json_object_get(value, "forward"), out);
 	put_field("balance", json_object_get(value, "balance"), out);
 	put_field("registry", json_object_get(value, "registry"), out);
-	fprintf(out, "%-11s%lld, %lld moving, %lld held\n\n", "slots", number_at(value, "slots.size"),
-		number_at(value, "slots.moving"), number_at(value, "slots.held"));
+	fprintf(out, "%-11s%lld, %lld moving, %lld held\n\n", "slots",
+		number_at(value, "slots.size"), number_at(value, "slots.moving"),
+		number_at(value, "slots.held"));
 	put_endpoints(json_object_get(value, "endpoints"), endpoint_columns + 1, out);
 }

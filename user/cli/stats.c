@@ -35,8 +35,9 @@ static json_t *reason_rows(json_t *reasons)
 
 	json_object_foreach(reasons, name, count)
 		if (json_integer_value(count))
-			json_array_append_new(rows, json_pack("{s:s,s:O,s:s}", "reason", name, "packets",
-							    count, "meaning", meaning_of(name)));
+			json_array_append_new(
+				rows, json_pack("{s:s,s:O,s:s}", "reason", name, "packets", count,
+					      "meaning", meaning_of(name)));
 	return rows;
 }
 

@@ -105,12 +105,12 @@ static void put_head(json_t *value, FILE *out)
 	put_field("last error", json_object_get(value, "last_error"), out);
 	put_field("config", json_object_get(value, "config"), out);
 	put_field("bpffs", json_object_get(value, "bpffs"), out);
-	put_field(json_is_true(json_object_get(node_path, "enabled")) ? "node path" : "no node path",
+	put_field(
+		json_is_true(json_object_get(node_path, "enabled")) ? "node path" : "no node path",
 		json_object_get(node_path, "reason"), out);
 }
 
-static void put_table(
-	json_t *rows, const char *title, const struct fl_column *columns, FILE *out)
+static void put_table(json_t *rows, const char *title, const struct fl_column *columns, FILE *out)
 {
 	if (!json_array_size(rows))
 		return;

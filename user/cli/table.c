@@ -157,7 +157,8 @@ static bool fill(struct table *table, json_t *rows, uint64_t now_s)
 		for (size_t c = 0; c < table->width; c++) {
 			const struct fl_column *column = &table->columns[c];
 
-			if (!add_cell(table, c, make_cell(fl_json_at(row, column->path), column->kind, now_s)))
+			if (!add_cell(table, c,
+				    make_cell(fl_json_at(row, column->path), column->kind, now_s)))
 				return false;
 		}
 	return true;

@@ -116,8 +116,8 @@ static void put_endpoint(const struct endpoint_reader *reader, const struct fl_s
 	fl_json_string(json, "address", address);
 	fl_json_uint(json, "weight", endpoint->weight);
 	fl_json_string(json, "state", fl_state_name(endpoint->state));
-	fl_json_string(json, "reason",
-		endpoint_reason(reader->view, endpoint, row, words, sizeof(words)));
+	fl_json_string(
+		json, "reason", endpoint_reason(reader->view, endpoint, row, words, sizeof(words)));
 	fl_json_time(json, "since", row && row->since ? reader->boot_real_s + row->since : 0);
 	fl_json_string(json, "zone", endpoint->zone);
 	fl_json_string(json, "node", endpoint->node);
@@ -158,7 +158,8 @@ static void put_slots(
 	for (int family = 0; family < FL_FAMILIES; family++) {
 		size += fl_service_table_size(service, family);
 		if (mapped)
-			fl_read_slots(view->maps, view->maps->services[service->id].region[family], &counts);
+			fl_read_slots(view->maps, view->maps->services[service->id].region[family],
+				&counts);
 	}
 	if (mapped)
 		size = counts.settled + counts.held + counts.moving;
@@ -238,7 +239,8 @@ static void put_reasons(
 	const struct fl_view *view, enum fl_path path, const char *key, struct fl_json_text *json)
 {
 	uint64_t counts[FL_REASON_COUNT] = { 0 };
-	bool known = has_map(view, FL_MAP_reasons) && fl_read_reasons(view->maps, path, counts) == 0;
+	bool known =
+		has_map(view, FL_MAP_reasons) && fl_read_reasons(view->maps, path, counts) == 0;
 
 	fl_json_object(json, key);
 	for (int i = 0; i < FL_REASON_COUNT; i++) {
@@ -321,7 +323,8 @@ static void put_registry(const struct fl_registry *registry, struct fl_json_text
 	fl_json_bool(json, "up", registry->up);
 	if (registry->published_ms)
 		fl_json_uint(json, "age",
-			now_ms > registry->published_ms ? (now_ms - registry->published_ms) / 1000 : 0);
+			now_ms > registry->published_ms ? (now_ms - registry->published_ms) / 1000
+							: 0);
 	else
 		fl_json_null(json, "age");
 	fl_json_uint(json, "services", registry->services.count);

@@ -61,15 +61,16 @@ static int explain_no_connection(CURL *curl, const char *socket, struct fl_failu
 		return -EACCES;
 	}
 	if (code)
-		fl_fail(failure, -ECONNREFUSED, "no agent answers at %s: %s", socket, fl_log_errno((int)code));
+		fl_fail(failure, -ECONNREFUSED, "no agent answers at %s: %s", socket,
+			fl_log_errno((int)code));
 	else
 		fl_fail(failure, -ECONNREFUSED, "no agent answers at %s", socket);
-	fl_fail_hint(failure, "start fairleadd, or name its socket with --socket or FAIRLEAD_SOCKET");
+	fl_fail_hint(
+		failure, "start fairleadd, or name its socket with --socket or FAIRLEAD_SOCKET");
 	return -ECONNREFUSED;
 }
 
-static int explain_broken(
-	CURL *curl, CURLcode code, const char *socket, struct fl_failure *failure)
+static int explain_broken(CURL *curl, CURLcode code, const char *socket, struct fl_failure *failure)
 {
 	if (code == CURLE_COULDNT_CONNECT)
 		return explain_no_connection(curl, socket, failure);
@@ -78,8 +79,8 @@ static int explain_broken(
 		fl_fail_hint(failure, "see its log, and what it is busy with");
 		return -ETIMEDOUT;
 	}
-	return fl_fail(failure, -EPROTO, "the conversation with the agent at %s broke off: %s", socket,
-		curl_easy_strerror(code));
+	return fl_fail(failure, -EPROTO, "the conversation with the agent at %s broke off: %s",
+		socket, curl_easy_strerror(code));
 }
 
 static int refusal_code(long status)
@@ -112,8 +113,7 @@ static int explain_refusal(long status, json_t *body, struct fl_failure *failure
 	return refusal_code(status);
 }
 
-int fl_client_get(
-	const char *socket, const char *path, struct fl_failure *failure, json_t **ret)
+int fl_client_get(const char *socket, const char *path, struct fl_failure *failure, json_t **ret)
 {
 	struct fl_text body = { 0 };
 	_cleanup_free_ char *url = NULL;
@@ -142,8 +142,8 @@ int fl_client_get(
 	if (status != 200)
 		return explain_refusal(status, value, failure);
 	if (!value)
-		return fl_fail(failure, -EPROTO, "what answers at %s is not fairleadd: no JSON came back",
-			socket);
+		return fl_fail(failure, -EPROTO,
+			"what answers at %s is not fairleadd: no JSON came back", socket);
 	*ret = TAKE_PTR(value);
 	return 0;
 }

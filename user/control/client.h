@@ -18,8 +18,7 @@
  *         open the socket), -EINVAL (the agent refused the request), -EBUSY (503),
  *         -ETIMEDOUT, -EPROTO (an answer that is none of ours), each with words
  */
-int fl_client_get(
-	const char *socket, const char *path, struct fl_failure *failure, json_t **ret);
+int fl_client_get(const char *socket, const char *path, struct fl_failure *failure, json_t **ret);
 
 /** Percent-encode a name for a path or an argument. @return to be freed; NULL = out of memory */
 char *fl_client_encode(const char *name);

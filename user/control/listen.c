@@ -25,7 +25,8 @@ static int make_parents(const char *path, struct fl_failure *failure)
 	for (char *slash = strchr(directory + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(directory, 0755) < 0 && errno != EEXIST)
-			return fl_fail(failure, -errno, "cannot create the directory %s for the control socket: %s",
+			return fl_fail(failure, -errno,
+				"cannot create the directory %s for the control socket: %s",
 				directory, fl_log_errno(errno));
 		*slash = '/';
 	}
@@ -51,16 +52,19 @@ static int clear_path(const struct sockaddr_un *address, struct fl_failure *fail
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : fl_fail(failure, -errno, "cannot look at %s: %s", path,
-					  fl_log_errno(errno));
+		return errno == ENOENT ? 0
+				       : fl_fail(failure, -errno, "cannot look at %s: %s", path,
+						 fl_log_errno(errno));
 	if (!S_ISSOCK(st.st_mode)) {
 		fl_fail(failure, -EEXIST, "%s exists and is no socket", path);
 		fl_fail_hint(failure, "remove it, or set another path in control.socket");
 		return -EEXIST;
 	}
 	if (is_answered(address)) {
-		fl_fail(failure, -EADDRINUSE, "something already answers on the control socket %s", path);
-		fl_fail_hint(failure, "another fairleadd runs; give this one its own control.socket");
+		fl_fail(failure, -EADDRINUSE, "something already answers on the control socket %s",
+			path);
+		fl_fail_hint(
+			failure, "another fairleadd runs; give this one its own control.socket");
 		return -EADDRINUSE;
 	}
 	if (unlink(path) < 0 && errno != ENOENT)
@@ -109,7 +113,8 @@ static int bind_and_listen(struct fl_unix_socket *made, const struct sockaddr_un
 
 	made->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (made->fd < 0)
-		return fl_fail(failure, -errno, "cannot create a Unix socket: %s", fl_log_errno(errno));
+		return fl_fail(
+			failure, -errno, "cannot create a Unix socket: %s", fl_log_errno(errno));
 	/* The mode of an unbound socket is the one its file is born with. */
 	if (fchmod(made->fd, 0600) < 0 ||
 		bind(made->fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
@@ -127,7 +132,8 @@ static int bind_and_listen(struct fl_unix_socket *made, const struct sockaddr_un
 		made->changed = st.st_ctim;
 	}
 	if (listen(made->fd, BACKLOG) < 0)
-		return fl_fail(failure, -errno, "cannot listen on %s: %s", made->path, fl_log_errno(errno));
+		return fl_fail(failure, -errno, "cannot listen on %s: %s", made->path,
+			fl_log_errno(errno));
 	return 0;
 }
 
@@ -139,7 +145,8 @@ int fl_unix_socket_listen(const char *path, mode_t mode, const char *group,
 	int r;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
-		fl_fail(failure, -ENAMETOOLONG, "the control socket's path is longer than %zu bytes: %s",
+		fl_fail(failure, -ENAMETOOLONG,
+			"the control socket's path is longer than %zu bytes: %s",
 			sizeof(address.sun_path) - 1, path);
 		fl_fail_hint(failure, "set a shorter one in control.socket");
 		return -ENAMETOOLONG;
@@ -174,13 +181,13 @@ void fl_unix_socket_close(struct fl_unix_socket *socket)
 	*socket = (struct fl_unix_socket){ .fd = -1 };
 }
 
-int fl_tcp_listen(
-	const struct fl_ip *addr, uint16_t port, struct fl_failure *failure, int *ret_fd)
+int fl_tcp_listen(const struct fl_ip *addr, uint16_t port, struct fl_failure *failure, int *ret_fd)
 {
 	bool v4 = fl_ip_family(addr) == FL_IPV4;
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	const struct sockaddr *address = v4 ? (const struct sockaddr *)&in : (const struct sockaddr *)&in6;
+	const struct sockaddr *address =
+		v4 ? (const struct sockaddr *)&in : (const struct sockaddr *)&in6;
 	socklen_t length = v4 ? sizeof(in) : sizeof(in6);
 	_cleanup_close_ int fd = -1;
 	char text[FL_SOCKET_TEXT];
@@ -189,17 +196,19 @@ int fl_tcp_listen(
 	memcpy(v4 ? (void *)&in.sin_addr : (void *)&in6.sin6_addr, fl_ip_bytes(addr), v4 ? 4 : 16);
 	fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fl_fail(failure, -errno, "cannot create a TCP socket: %s", fl_log_errno(errno));
+		return fl_fail(
+			failure, -errno, "cannot create a TCP socket: %s", fl_log_errno(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (!v4)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (bind(fd, address, length) < 0 || listen(fd, BACKLOG) < 0) {
 		int code = -errno;
 
-		fl_fail(failure, code, "cannot listen on %s: %s", fl_socket_format(addr, port, text),
-			fl_log_errno(code));
+		fl_fail(failure, code, "cannot listen on %s: %s",
+			fl_socket_format(addr, port, text), fl_log_errno(code));
 		if (code == -EADDRINUSE)
-			fl_fail_hint(failure, "another program uses that port: set another http.listen, or off");
+			fl_fail_hint(failure,
+				"another program uses that port: set another http.listen, or off");
 		return code;
 	}
 	*ret_fd = TAKE_FD(fd);

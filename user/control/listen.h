@@ -22,7 +22,7 @@ struct fl_unix_socket {
 	dev_t device; /**< which file is ours, so that we never remove another's */
 	ino_t inode;
 	struct timespec changed; /**< numbers of inodes are used again */
-	bool group_missing; /**< the group does not exist: root only */
+	bool group_missing;      /**< the group does not exist: root only */
 };
 
 /**
@@ -42,5 +42,4 @@ int fl_unix_socket_listen(const char *path, mode_t mode, const char *group,
 void fl_unix_socket_close(struct fl_unix_socket *socket);
 
 /** Listen on TCP. @param port host order; 0 = any. @return 0, -errno with words */
-int fl_tcp_listen(
-	const struct fl_ip *addr, uint16_t port, struct fl_failure *failure, int *ret_fd);
+int fl_tcp_listen(const struct fl_ip *addr, uint16_t port, struct fl_failure *failure, int *ret_fd);

@@ -61,8 +61,7 @@ static void make_room(struct fl_listener *listener)
 	}
 }
 
-static void client_came(
-	struct fl_listener *listener, struct MHD_Connection *connection, void **ret)
+static void client_came(struct fl_listener *listener, struct MHD_Connection *connection, void **ret)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -81,7 +80,8 @@ static void client_came(
 	make_room(listener);
 	DL_APPEND(listener->clients, client);
 	if (listener->client_count++ == 0)
-		uv_timer_start(&listener->deadlines, on_deadlines, DEADLINE_TICK_MS, DEADLINE_TICK_MS);
+		uv_timer_start(
+			&listener->deadlines, on_deadlines, DEADLINE_TICK_MS, DEADLINE_TICK_MS);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -161,8 +161,8 @@ int fl_listener_start(struct fl_listener *listener, uv_loop_t *loop, int fd,
 	const union MHD_DaemonInfo *info;
 
 	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-		handler, context, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, completed,
-		context, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
+		handler, context, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
+		completed, context, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
 		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
 		listener->client_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);

@@ -18,8 +18,8 @@ struct fl_client;
 struct fl_listener {
 	struct MHD_Daemon *daemon; /**< NULL = not in use */
 	uv_poll_t poll;
-	uv_timer_t pump;      /**< the daemon's timeout */
-	uv_timer_t deadlines; /**< runs while there are connections */
+	uv_timer_t pump;           /**< the daemon's timeout */
+	uv_timer_t deadlines;      /**< runs while there are connections */
 	struct fl_client *clients; /**< oldest first */
 	unsigned client_count;
 	unsigned client_max;

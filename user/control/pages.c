@@ -177,10 +177,11 @@ static const struct fl_page pages[] = {
 	{ "/api/v1/services", .help = "every service", .later = services_later },
 	{ "/api/v1/services/", .prefix = true, .help = "one service with its endpoints",
 		.now = service_now },
-	{ "/api/v1/endpoints", .arguments = true, .help = "every endpoint, or those of ?service=NAME",
-		.now = endpoints_now, .later = endpoints_later },
-	{ "/api/v1/stats", .arguments = true, .help = "packets by reason and by frontend; ?service=NAME",
-		.later = stats_later },
+	{ "/api/v1/endpoints", .arguments = true,
+		.help = "every endpoint, or those of ?service=NAME", .now = endpoints_now,
+		.later = endpoints_later },
+	{ "/api/v1/stats", .arguments = true,
+		.help = "packets by reason and by frontend; ?service=NAME", .later = stats_later },
 	{ "/api/v1/status", .help = "the agent, its interfaces and its limits", .now = status_now },
 	{ "/api/v1/registries", .help = "where services come from", .now = registries_now },
 };
@@ -190,10 +191,12 @@ static bool index_now(
 	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
 {
 	(void)request;
-	fl_text_printf(&answer->body, "fairleadd " FL_VERSION " on %s\n\n", view->config->node_name);
+	fl_text_printf(
+		&answer->body, "fairleadd " FL_VERSION " on %s\n\n", view->config->node_name);
 	for (size_t i = 0; i < PAGE_COUNT; i++)
 		fl_text_printf(&answer->body, "%s%-*s %s\n", pages[i].path,
-			(int)(24 - strlen(pages[i].path)), pages[i].prefix ? "NAME" : "", pages[i].help);
+			(int)(24 - strlen(pages[i].path)), pages[i].prefix ? "NAME" : "",
+			pages[i].help);
 	return true;
 }
 

@@ -220,7 +220,8 @@ static bool check_headers(struct exchange *exchange, const char *version)
 	else if (!seen.host && strcmp(version, MHD_HTTP_VERSION_1_1) == 0)
 		fl_answer_error(answer, 400, NULL, "the request has no Host header");
 	else if (exchange->on->check_host && seen.host && !fl_host_is_local(seen.host_value))
-		fl_answer_error(answer, 403, "use the address or localhost, or set http.listen to another address",
+		fl_answer_error(answer, 403,
+			"use the address or localhost, or set http.listen to another address",
 			"this address answers to no name but localhost");
 	else
 		return true;
@@ -248,7 +249,8 @@ static enum MHD_Result see_argument(
 }
 
 /* Fill exchange->request and ->page. @return false when the answer is an error */
-static bool check_request(struct exchange *exchange, const char *url, const char *method, const char *version)
+static bool check_request(
+	struct exchange *exchange, const char *url, const char *method, const char *version)
 {
 	struct fl_request *request = &exchange->request;
 	struct fl_answer *answer = &exchange->answer;
@@ -264,7 +266,8 @@ static bool check_request(struct exchange *exchange, const char *url, const char
 	}
 	exchange->page = fl_page_find(request->path);
 	if (!exchange->page) {
-		fl_answer_error(answer, 404, "the list of pages is at /", "there is no page %s", request->path);
+		fl_answer_error(answer, 404, "the list of pages is at /", "there is no page %s",
+			request->path);
 		return false;
 	}
 	if (!request->head_only && strcmp(method, "GET") != 0) {
@@ -283,7 +286,8 @@ static bool check_request(struct exchange *exchange, const char *url, const char
 /* ------------------------------------------------ libmicrohttpd's callbacks */
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
-	const char *method, const char *version, const char *upload, size_t *upload_size, void **ret)
+	const char *method, const char *version, const char *upload, size_t *upload_size,
+	void **ret)
 {
 	struct listening *on = context;
 	struct exchange *exchange = *ret;
@@ -335,8 +339,8 @@ static void on_listener_closed(void *context)
 	release_server(on->server);
 }
 
-static int listen_on(struct fl_server *server, enum listener_kind kind, int fd,
-	struct fl_failure *failure)
+static int listen_on(
+	struct fl_server *server, enum listener_kind kind, int fd, struct fl_failure *failure)
 {
 	struct listening *on = &server->listening[kind];
 	struct fl_listener *listener = &server->listeners[kind];
@@ -366,7 +370,8 @@ static int start_unix(
 	if (r < 0)
 		return r;
 	if (made->group_missing)
-		fl_log(FL_LOG_WARNING, "control", "no such group, the control socket is for root alone",
+		fl_log(FL_LOG_WARNING, "control",
+			"no such group, the control socket is for root alone",
 			FL_STR("group", config->control_group), FL_STR("socket", made->path));
 	return listen_on(server, ON_UNIX, TAKE_FD(made->fd), failure);
 }

@@ -17,7 +17,8 @@ static void put_node(const struct fl_view *view, struct fl_json_text *json)
 	fl_json_uint(json, "generation", view->applied ? view->applied->generation : 0);
 	fl_json_time(json, "applied", view->applied_ms / 1000);
 	fl_json_time(json, "started", view->started_ms / 1000);
-	fl_json_uint(json, "uptime", now_ms > view->started_ms ? (now_ms - view->started_ms) / 1000 : 0);
+	fl_json_uint(
+		json, "uptime", now_ms > view->started_ms ? (now_ms - view->started_ms) / 1000 : 0);
 	fl_json_bool(json, "adopted", view->adopted);
 	fl_json_string(json, "config", view->config->file);
 	fl_json_string(json, "bpffs", view->config->bpffs);

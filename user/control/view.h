@@ -18,7 +18,8 @@
  */
 
 /** Upper bounds of the buckets of fairlead_apply_seconds; +Inf comes after. */
-#define FL_APPLY_BUCKETS { 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1 }
+#define FL_APPLY_BUCKETS                                                                           \
+	{ 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1 }
 #define FL_APPLY_BUCKET_COUNT 12
 
 struct fl_apply_stats {
@@ -33,14 +34,14 @@ struct fl_view {
 	const struct fl_config *config;
 	const struct fl_snapshot *applied; /**< NULL before the first */
 	const struct fl_maps *maps;
-	struct fl_links *links;            /**< NULL = no edge path */
-	struct fl_routes *routes;          /**< NULL = no edge path */
+	struct fl_links *links;   /**< NULL = no edge path */
+	struct fl_routes *routes; /**< NULL = no edge path */
 	const struct fl_registry_set *registries;
 	const struct fl_problems *conflicts; /**< of the last merge */
 	const struct fl_apply_stats *apply;
 	const struct fl_writes *writes;
-	uint64_t started_ms;               /**< CLOCK_REALTIME */
-	uint64_t applied_ms;               /**< CLOCK_REALTIME of the applied snapshot; 0 = none */
-	bool adopted;                      /**< maps of an earlier agent are in use */
-	const char *not_ready;             /**< why /readyz says 503; NULL = ready */
+	uint64_t started_ms;   /**< CLOCK_REALTIME */
+	uint64_t applied_ms;   /**< CLOCK_REALTIME of the applied snapshot; 0 = none */
+	bool adopted;          /**< maps of an earlier agent are in use */
+	const char *not_ready; /**< why /readyz says 503; NULL = ready */
 };

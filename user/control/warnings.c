@@ -60,7 +60,8 @@ static void warn_services(const struct fl_view *view, struct fl_json_text *json)
 		size_t takes = 0;
 
 		for (size_t j = 0; j < service->endpoint_count; j++)
-			takes += service->endpoints[j].state == FL_UP && service->endpoints[j].weight;
+			takes += service->endpoints[j].state == FL_UP &&
+				 service->endpoints[j].weight;
 		if (!takes)
 			warn(&kind, "service %s: no endpoint takes new flows", service->name);
 	}
@@ -89,7 +90,8 @@ static uint32_t leads_to(const struct fl_view *view, const struct fl_endpoint *e
 	if (!endpoint->id || endpoint->id >= maps->limits.endpoints)
 		return 0;
 	nexthop = maps->endpoints[endpoint->id].nexthop;
-	if (!nexthop || nexthop >= FL_NEXTHOPS_MAX || maps->nexthops[nexthop].flags & FL_NEXTHOP_LOCAL)
+	if (!nexthop || nexthop >= FL_NEXTHOPS_MAX ||
+		maps->nexthops[nexthop].flags & FL_NEXTHOP_LOCAL)
 		return 0;
 	return maps->nexthops[nexthop].ifindex;
 }
@@ -115,8 +117,11 @@ static void warn_replies(const struct fl_view *view, struct fl_json_text *json)
 				checked = ifindex;
 				continue;
 			}
-			warn(&kind, "service %s: answers of its endpoints arrive on %s, which is not in edge.interfaces: nat cannot translate them back",
-				service->name, if_indextoname(ifindex, name) ? name : "an interface that is gone");
+			warn(&kind,
+				"service %s: answers of its endpoints arrive on %s, which is not "
+				"in edge.interfaces: nat cannot translate them back",
+				service->name,
+				if_indextoname(ifindex, name) ? name : "an interface that is gone");
 			break;
 		}
 	}
@@ -134,7 +139,8 @@ static bool connected_prefix(
 	unsigned char bytes[16];
 	unsigned length = v4 ? 4 : 16;
 
-	if (!entry->ifa_netmask || !(v4 || (entry->ifa_addr && entry->ifa_addr->sa_family == AF_INET6)))
+	if (!entry->ifa_netmask ||
+		!(v4 || (entry->ifa_addr && entry->ifa_addr->sa_family == AF_INET6)))
 		return false;
 	memcpy(bytes,
 		v4 ? (void *)&((struct sockaddr_in *)entry->ifa_addr)->sin_addr
@@ -187,8 +193,12 @@ static void warn_frontends(const struct fl_view *view, struct fl_json_text *json
 			char text[FL_IP_TEXT];
 
 			if (interface)
-				warn(&kind, "service %s: %s lies in the subnet of %s and nobody answers for it: route it to this node, or add it to an interface",
-					service->name, fl_ip_format(&service->frontends[j].addr, text), interface);
+				warn(&kind,
+					"service %s: %s lies in the subnet of %s and nobody "
+					"answers for it: route it to this node, or add it to an "
+					"interface",
+					service->name,
+					fl_ip_format(&service->frontends[j].addr, text), interface);
 		}
 	}
 	freeifaddrs(addresses);

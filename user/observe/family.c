@@ -7,15 +7,17 @@ static const char *const suffixes[] = {
 	[FL_COUNTER] = "_total", [FL_GAUGE] = "", [FL_INFO] = "_info", [FL_HISTOGRAM] = ""
 };
 /* Plain text has no type for what only carries labels. */
-static const char *const plain_types[] = {
-	[FL_COUNTER] = "counter", [FL_GAUGE] = "gauge", [FL_INFO] = "gauge", [FL_HISTOGRAM] = "histogram"
-};
-static const char *const open_types[] = {
-	[FL_COUNTER] = "counter", [FL_GAUGE] = "gauge", [FL_INFO] = "info", [FL_HISTOGRAM] = "histogram"
-};
+static const char *const plain_types[] = { [FL_COUNTER] = "counter",
+	[FL_GAUGE] = "gauge",
+	[FL_INFO] = "gauge",
+	[FL_HISTOGRAM] = "histogram" };
+static const char *const open_types[] = { [FL_COUNTER] = "counter",
+	[FL_GAUGE] = "gauge",
+	[FL_INFO] = "info",
+	[FL_HISTOGRAM] = "histogram" };
 
-void fl_family_begin(struct fl_text *out, enum fl_metrics_format format,
-	const struct fl_metric_family *family)
+void fl_family_begin(
+	struct fl_text *out, enum fl_metrics_format format, const struct fl_metric_family *family)
 {
 	bool open = format == FL_METRICS_OPENMETRICS;
 	const char *suffix = open ? "" : suffixes[family->kind];

@@ -22,8 +22,8 @@ struct fl_metric_family {
 };
 
 /** HELP, TYPE and UNIT: once for each family, before its samples. */
-void fl_family_begin(struct fl_text *out, enum fl_metrics_format format,
-	const struct fl_metric_family *family);
+void fl_family_begin(
+	struct fl_text *out, enum fl_metrics_format format, const struct fl_metric_family *family);
 
 /** The sample's name with its suffix. Labels, a space, the number and a newline follow. */
 void fl_family_name(struct fl_text *out, const struct fl_metric_family *family);

@@ -39,9 +39,8 @@ static void put_single(struct writer *w, const struct fl_metric_family *family, 
 
 static void put_build(struct writer *w)
 {
-	static const struct fl_metric_family build = {
-		"fairlead_build", FL_INFO, NULL, "Version and node of this agent; always 1."
-	};
+	static const struct fl_metric_family build = { "fairlead_build", FL_INFO, NULL,
+		"Version and node of this agent; always 1." };
 
 	begin(w, &build);
 	fl_family_name(w->out, &build);
@@ -52,18 +51,14 @@ static void put_build(struct writer *w)
 
 static void put_snapshot(struct writer *w)
 {
-	static const struct fl_metric_family ready = {
-		"fairlead_ready", FL_GAUGE, NULL, "1 when /readyz answers 200."
-	};
-	static const struct fl_metric_family generation = {
-		"fairlead_generation", FL_GAUGE, NULL, "Generation of the snapshot applied last."
-	};
-	static const struct fl_metric_family services = {
-		"fairlead_services", FL_GAUGE, NULL, "Services in the snapshot applied last."
-	};
-	static const struct fl_metric_family endpoints = {
-		"fairlead_endpoints", FL_GAUGE, NULL, "Endpoints in the snapshot applied last."
-	};
+	static const struct fl_metric_family ready = { "fairlead_ready", FL_GAUGE, NULL,
+		"1 when /readyz answers 200." };
+	static const struct fl_metric_family generation = { "fairlead_generation", FL_GAUGE, NULL,
+		"Generation of the snapshot applied last." };
+	static const struct fl_metric_family services = { "fairlead_services", FL_GAUGE, NULL,
+		"Services in the snapshot applied last." };
+	static const struct fl_metric_family endpoints = { "fairlead_endpoints", FL_GAUGE, NULL,
+		"Endpoints in the snapshot applied last." };
 	const struct fl_snapshot *applied = w->view->applied;
 
 	put_single(w, &ready, !w->view->not_ready);
@@ -83,7 +78,8 @@ static double registry_age_s(const struct fl_registry *registry)
 {
 	uint64_t now_ms = fl_clock_real_ms();
 
-	return now_ms > registry->published_ms ? (double)(now_ms - registry->published_ms) / 1000 : 0;
+	return now_ms > registry->published_ms ? (double)(now_ms - registry->published_ms) / 1000
+					       : 0;
 }
 
 static double registry_updates(const struct fl_registry *registry)
@@ -98,12 +94,14 @@ static void put_registries(struct writer *w)
 		double (*value)(const struct fl_registry *);
 		bool needs_publish;
 	} rows[] = {
-		{ { "fairlead_registry_up", FL_GAUGE, NULL, "1 when the registry could be read last time." },
+		{ { "fairlead_registry_up", FL_GAUGE, NULL,
+			  "1 when the registry could be read last time." },
 			registry_up, false },
 		{ { "fairlead_registry_snapshot_age_seconds", FL_GAUGE, "seconds",
 			  "Age of the registry's last good snapshot." },
 			registry_age_s, true },
-		{ { "fairlead_registry_updates", FL_COUNTER, NULL, "Publishes that changed something." },
+		{ { "fairlead_registry_updates", FL_COUNTER, NULL,
+			  "Publishes that changed something." },
 			registry_updates, false },
 	};
 	const struct fl_registry_set *set = w->view->registries;
@@ -133,10 +131,10 @@ static void put_bucket(struct writer *w, const char *family, const char *le, uin
 
 static void put_applies(struct writer *w)
 {
-	static const struct fl_metric_family seconds = { "fairlead_apply_seconds", FL_HISTOGRAM, "seconds",
-		"Time to write a snapshot into the kernel." };
-	static const struct fl_metric_family failures = { "fairlead_apply_failures", FL_COUNTER, NULL,
-		"Snapshots that could not be applied in full." };
+	static const struct fl_metric_family seconds = { "fairlead_apply_seconds", FL_HISTOGRAM,
+		"seconds", "Time to write a snapshot into the kernel." };
+	static const struct fl_metric_family failures = { "fairlead_apply_failures", FL_COUNTER,
+		NULL, "Snapshots that could not be applied in full." };
 	static const double bounds[] = FL_APPLY_BUCKETS;
 	const struct fl_apply_stats *apply = w->view->apply;
 	uint64_t sum = 0;
@@ -147,7 +145,8 @@ static void put_applies(struct writer *w)
 	begin(w, &seconds);
 	for (int i = 0; i < FL_APPLY_BUCKET_COUNT; i++) {
 		sum += apply->buckets[i];
-		snprintf(le, sizeof(le), "%g%s", bounds[i], bounds[i] == (int)bounds[i] ? ".0" : "");
+		snprintf(
+			le, sizeof(le), "%g%s", bounds[i], bounds[i] == (int)bounds[i] ? ".0" : "");
 		put_bucket(w, seconds.name, le, sum);
 	}
 	put_bucket(w, seconds.name, "+Inf", sum + apply->buckets[FL_APPLY_BUCKET_COUNT]);
@@ -191,8 +190,8 @@ static void put_writes(struct writer *w)
 
 static void put_interfaces(struct writer *w)
 {
-	static const struct fl_metric_family attached = { "fairlead_interface_attached", FL_GAUGE, NULL,
-		"1 when the path's program runs on the interface." };
+	static const struct fl_metric_family attached = { "fairlead_interface_attached", FL_GAUGE,
+		NULL, "1 when the path's program runs on the interface." };
 	size_t count = 0;
 	const struct fl_interface *list =
 		w->view->links ? fl_links_list(w->view->links, &count) : NULL;
@@ -203,7 +202,8 @@ static void put_interfaces(struct writer *w)
 	for (size_t i = 0; i < count; i++) {
 		fl_family_name(w->out, &attached);
 		fl_family_label(w->out, true, "interface", list[i].name);
-		fl_family_label(w->out, false, "path", list[i].path == FL_PATH_TARGET ? "target" : "edge");
+		fl_family_label(
+			w->out, false, "path", list[i].path == FL_PATH_TARGET ? "target" : "edge");
 		fl_family_value(w->out, true, list[i].mode != FL_XDP_NONE);
 	}
 }
@@ -218,7 +218,8 @@ static void put_process(struct writer *w)
 		{ "process_virtual_memory_bytes", FL_GAUGE, "bytes", "Virtual memory size." },
 		{ "process_open_fds", FL_GAUGE, NULL, "Open file descriptors." },
 		{ "process_max_fds", FL_GAUGE, NULL, "Limit of open file descriptors." },
-		{ "process_start_time_seconds", FL_GAUGE, "seconds", "Start time since the epoch." },
+		{ "process_start_time_seconds", FL_GAUGE, "seconds",
+			"Start time since the epoch." },
 		{ "process_threads", FL_GAUGE, NULL, "Threads." },
 	};
 	struct fl_process process;

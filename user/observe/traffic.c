@@ -116,7 +116,8 @@ static void put_frontend_family(
 
 		if (!series->has_counts)
 			continue;
-		put_sample(w, family, series, both ? "request" : NULL, *(const uint64_t *)(counts + request));
+		put_sample(w, family, series, both ? "request" : NULL,
+			*(const uint64_t *)(counts + request));
 		if (both)
 			put_sample(w, family, series, "reply", *(const uint64_t *)(counts + reply));
 	}
@@ -124,12 +125,12 @@ static void put_frontend_family(
 
 static void put_frontends(struct writer *w)
 {
-	static const struct fl_metric_family packets = { "fairlead_service_packets", FL_COUNTER, NULL,
-		"Packets from clients to endpoints, and answers that nat sent back." };
-	static const struct fl_metric_family bytes = { "fairlead_service_bytes", FL_COUNTER, "bytes",
-		"Bytes of those packets: IP length as received." };
-	static const struct fl_metric_family flows = { "fairlead_service_new_flows", FL_COUNTER, NULL,
-		"Flows opened." };
+	static const struct fl_metric_family packets = { "fairlead_service_packets", FL_COUNTER,
+		NULL, "Packets from clients to endpoints, and answers that nat sent back." };
+	static const struct fl_metric_family bytes = { "fairlead_service_bytes", FL_COUNTER,
+		"bytes", "Bytes of those packets: IP length as received." };
+	static const struct fl_metric_family flows = { "fairlead_service_new_flows", FL_COUNTER,
+		NULL, "Flows opened." };
 	const struct fl_snapshot *snapshot = w->view->applied;
 
 	if (!snapshot || !has_map(w, FL_MAP_frontend_stats) ||
@@ -185,8 +186,8 @@ static void put_endpoint_states(struct writer *w)
 		"1 when the endpoint takes new flows as far as its state goes." };
 	static const struct fl_metric_family weight = { "fairlead_endpoint_weight", FL_GAUGE, NULL,
 		"Declared weight; 0 takes no new flows." };
-	static const struct fl_metric_family connections = { "fairlead_endpoint_connections", FL_GAUGE,
-		NULL, "Live flows, where the path keeps count of them (nat)." };
+	static const struct fl_metric_family connections = { "fairlead_endpoint_connections",
+		FL_GAUGE, NULL, "Live flows, where the path keeps count of them (nat)." };
 
 	fl_family_begin(w->out, w->format, &up);
 	for (size_t i = 0; i < w->count; i++)
@@ -205,12 +206,12 @@ static void put_endpoint_states(struct writer *w)
 /* @return live nat flows over all endpoints */
 static uint64_t put_endpoints(struct writer *w)
 {
-	static const struct fl_metric_family packets = { "fairlead_endpoint_packets", FL_COUNTER, NULL,
-		"Packets from clients to the endpoint." };
-	static const struct fl_metric_family bytes = { "fairlead_endpoint_bytes", FL_COUNTER, "bytes",
-		"Bytes of those packets: IP length as received." };
-	static const struct fl_metric_family flows = { "fairlead_endpoint_new_flows", FL_COUNTER, NULL,
-		"Flows opened to the endpoint." };
+	static const struct fl_metric_family packets = { "fairlead_endpoint_packets", FL_COUNTER,
+		NULL, "Packets from clients to the endpoint." };
+	static const struct fl_metric_family bytes = { "fairlead_endpoint_bytes", FL_COUNTER,
+		"bytes", "Bytes of those packets: IP length as received." };
+	static const struct fl_metric_family flows = { "fairlead_endpoint_new_flows", FL_COUNTER,
+		NULL, "Flows opened to the endpoint." };
 	const struct fl_snapshot *snapshot = w->view->applied;
 	uint64_t connections = 0;
 
@@ -218,7 +219,8 @@ static uint64_t put_endpoints(struct writer *w)
 		return 0;
 	for (size_t i = 0; i < snapshot->service_count; i++)
 		for (size_t j = 0; j < snapshot->services[i]->endpoint_count; j++)
-			read_endpoint(w, snapshot->services[i], &snapshot->services[i]->endpoints[j]);
+			read_endpoint(
+				w, snapshot->services[i], &snapshot->services[i]->endpoints[j]);
 	put_endpoint_counts(w, &packets, offsetof(struct fl_endpoint_stats, packets));
 	put_endpoint_counts(w, &bytes, offsetof(struct fl_endpoint_stats, bytes));
 	put_endpoint_counts(w, &flows, offsetof(struct fl_endpoint_stats, new_flows));
@@ -238,7 +240,9 @@ static void put_reasons(struct writer *w)
 #define FL_REASON_NAME(symbol, action, name, text) [symbol] = name,
 	static const char *const names[] = { FL_REASONS(FL_REASON_NAME) };
 #undef FL_REASON_NAME
-	static const char *const paths[FL_PATHS] = { [FL_PATH_EDGE] = "edge", [FL_PATH_TARGET] = "target" };
+	static const char *const paths[FL_PATHS] = {
+		[FL_PATH_EDGE] = "edge", [FL_PATH_TARGET] = "target"
+	};
 	uint64_t counts[FL_REASON_COUNT];
 
 	if (!has_map(w, FL_MAP_reasons))
@@ -290,8 +294,8 @@ static void put_slots(struct writer *w)
 
 static void put_tables(struct writer *w, uint64_t connections)
 {
-	static const struct fl_metric_family entries = { "fairlead_flow_table_entries", FL_GAUGE, NULL,
-		"Flows that a table remembers." };
+	static const struct fl_metric_family entries = { "fairlead_flow_table_entries", FL_GAUGE,
+		NULL, "Flows that a table remembers." };
 	static const struct fl_metric_family all_pins = { "fairlead_pins", FL_GAUGE, NULL,
 		"Flows whose slot moves and that are remembered for it." };
 	uint64_t pins, opening;

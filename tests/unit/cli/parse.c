@@ -86,8 +86,8 @@ Test(cli_parse, which_command)
 		cr_expect_eq(r, 0, "%s: %s", rows[i].line, failure.message);
 		cr_expect_eq(call.what, FL_CALL_RUN, "%s", rows[i].line);
 		if (call.command->run)
-			cr_expect_str_eq(call.arguments[0] ? call.arguments[0] : "", rows[i].arguments, "%s",
-				rows[i].line);
+			cr_expect_str_eq(call.arguments[0] ? call.arguments[0] : "",
+				rows[i].arguments, "%s", rows[i].line);
 	}
 }
 
@@ -105,7 +105,8 @@ Test(cli_parse, what_is_wrong)
 		{ "fairlead service", "service needs a command", false },
 		{ "fairlead service foo -p", "service has no command \"foo\"", true },
 		{ "fairlead service show", "service show needs NAME", false },
-		{ "fairlead service show a b", "service show: \"b\" is one argument too many", false },
+		{ "fairlead service show a b", "service show: \"b\" is one argument too many",
+			false },
 		{ "fairlead status now", "status: \"now\" is one argument too many", false },
 		{ "fairlead --nonsense status", "there is no option --nonsense", false },
 		{ "fairlead --nonsense -j status", "there is no option --nonsense", true },
@@ -124,8 +125,10 @@ Test(cli_parse, what_is_wrong)
 
 		strcpy(line, rows[i].line);
 		argc = split(line, argv, 16);
-		cr_expect_eq(fl_cli_parse(argc, argv, &cli, &call, &failure), -EINVAL, "%s", rows[i].line);
-		cr_expect_str_eq(failure.message, rows[i].words, "%s: %s", rows[i].line, failure.message);
+		cr_expect_eq(fl_cli_parse(argc, argv, &cli, &call, &failure), -EINVAL, "%s",
+			rows[i].line);
+		cr_expect_str_eq(
+			failure.message, rows[i].words, "%s: %s", rows[i].line, failure.message);
 		cr_expect_eq(cli.json, rows[i].json, "%s", rows[i].line);
 	}
 }
@@ -135,10 +138,8 @@ Test(cli_parse, help_at_every_level)
 	static const struct {
 		const char *line, *object, *command;
 	} rows[] = {
-		{ "fairlead help", "", "" },
-		{ "fairlead --help", "", "" },
-		{ "fairlead -h", "", "" },
-		{ "fairlead help service", "service", "" },
+		{ "fairlead help", "", "" }, { "fairlead --help", "", "" },
+		{ "fairlead -h", "", "" }, { "fairlead help service", "service", "" },
 		{ "fairlead service help", "service", "" },
 		{ "fairlead service --help", "service", "" },
 		{ "fairlead service show --help", "service", "service show" },
@@ -159,8 +160,10 @@ Test(cli_parse, help_at_every_level)
 		strcpy(line, rows[i].line);
 		argc = split(line, argv, 16);
 		r = fl_cli_parse(argc, argv, &cli, &call, &failure);
-		cr_expect_eq(r, rows[i].command ? 0 : -EINVAL, "%s: %s", rows[i].line, failure.message);
-		cr_expect_str_eq(call.object ? call.object->name : "", rows[i].object, "%s", rows[i].line);
+		cr_expect_eq(
+			r, rows[i].command ? 0 : -EINVAL, "%s: %s", rows[i].line, failure.message);
+		cr_expect_str_eq(
+			call.object ? call.object->name : "", rows[i].object, "%s", rows[i].line);
 		if (!rows[i].command)
 			continue;
 		cr_expect_eq(call.what, FL_CALL_HELP, "%s", rows[i].line);
@@ -205,7 +208,8 @@ Test(cli_parse, every_row_can_be_reached_by_its_name)
 			argv[argc++] = (char *)row->command;
 		for (int i = 0; i < row->min; i++)
 			argv[argc++] = "x";
-		cr_expect_eq(fl_cli_parse(argc, argv, &cli, &call, &failure), 0, "%s", failure.message);
+		cr_expect_eq(
+			fl_cli_parse(argc, argv, &cli, &call, &failure), 0, "%s", failure.message);
 		cr_expect_eq(call.command, row, "%s", name_of(row));
 		cr_expect_leq(row->max, FL_CLI_ARGUMENTS_MAX);
 		cr_expect_eq(!row->run, !row->show, "%s", name_of(row));

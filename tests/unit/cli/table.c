@@ -35,7 +35,8 @@ Test(cli_table, columns_line_up)
 	expect_table("[]", 0, "NAME  AT  COUNT  FOR  AGE  WHY\n");
 	expect_table("[{\"name\":\"web\",\"at\":[\"a:1\",\"bb:2\"],\"deep\":{\"count\":12345678},"
 		     "\"since\":\"2001-09-09T01:46:00Z\",\"age\":3725,\"why\":\"ok\"},"
-		     "{\"name\":\"longer-name\",\"at\":[],\"deep\":{\"count\":1},\"since\":null,\"why\":null}]",
+		     "{\"name\":\"longer-name\",\"at\":[],\"deep\":{\"count\":1},\"since\":null,"
+		     "\"why\":null}]",
 		0,
 		"NAME         AT       COUNT  FOR    AGE  WHY\n"
 		"web          a:1   12345678  40s  1h02m  ok\n"
@@ -103,17 +104,11 @@ Test(cli_table, widths)
 		const char *text;
 		int width;
 	} rows[] = {
-		{ "", 0 },
-		{ "abc", 3 },
-		{ "\xc3\xbc", 1 },
-		{ "\xe6\x9d\xb1", 2 },
-		{ "\xf0\x9f\x9a\xa2", 2 },
-		{ "e\xcc\x81", 1 },
-		{ "\x1b", 4 },
-		{ "\xff\xfe", 8 },
-		{ "\xc0\x80", 8 },         /* an overlong NUL */
-		{ "\xed\xa0\x80", 12 },    /* half a surrogate pair */
-		{ "\xe6\x9d", 8 },         /* cut short */
+		{ "", 0 }, { "abc", 3 }, { "\xc3\xbc", 1 }, { "\xe6\x9d\xb1", 2 },
+		{ "\xf0\x9f\x9a\xa2", 2 }, { "e\xcc\x81", 1 }, { "\x1b", 4 }, { "\xff\xfe", 8 },
+		{ "\xc0\x80", 8 },          /* an overlong NUL */
+		{ "\xed\xa0\x80", 12 },     /* half a surrogate pair */
+		{ "\xe6\x9d", 8 },          /* cut short */
 		{ "\xf4\x90\x80\x80", 16 }, /* beyond Unicode */
 	};
 

@@ -61,11 +61,14 @@ Test(control_api, services)
 {
 	expect(parse(fl_api_services(&t->view, writer())),
 		"[{\"name\":\"dns\",\"frontends\":[\"10.0.0.53:53/udp\"],\"forward\":\"nat\","
-		"\"balance\":\"maglev\",\"registry\":\"files\",\"slots\":{\"size\":251,\"moving\":0,\"held\":0},"
+		"\"balance\":\"maglev\",\"registry\":\"files\",\"slots\":{\"size\":251,\"moving\":"
+		"0,\"held\":0},"
 		"\"endpoints\":{\"total\":2,\"up\":1}},"
-		"{\"name\":\"team/web\",\"frontends\":[\"10.0.0.10:80/tcp\",\"[2001:db8::10]:80/tcp\"],"
+		"{\"name\":\"team/web\",\"frontends\":[\"10.0.0.10:80/tcp\",\"[2001:db8::10]:80/"
+		"tcp\"],"
 		"\"forward\":\"nat\",\"balance\":\"maglev\",\"registry\":\"files\","
-		"\"slots\":{\"size\":251,\"moving\":2,\"held\":1},\"endpoints\":{\"total\":4,\"up\":3}}]");
+		"\"slots\":{\"size\":251,\"moving\":2,\"held\":1},\"endpoints\":{\"total\":4,"
+		"\"up\":3}}]");
 }
 
 /* Seconds between an RFC 3339 time and now. */
@@ -105,7 +108,8 @@ Test(control_api, endpoints)
 		cr_assert_lt(j, 4, "%s", address);
 		cr_expect_str_eq(json_string_value(json_object_get(item, "service")), "team/web");
 		cr_expect_str_eq(json_string_value(json_object_get(item, "state")), rows[j].state);
-		cr_expect_str_eq(json_string_value(json_object_get(item, "reason")), rows[j].reason);
+		cr_expect_str_eq(
+			json_string_value(json_object_get(item, "reason")), rows[j].reason);
 		cr_expect_eq(json_integer_value(json_object_get(item, "weight")), rows[j].weight);
 		cr_expect(age >= 58 && age < 3600, "%s: %lld s", address, age);
 		cr_expect(json_is_null(json_object_get(item, "zone")));
@@ -126,10 +130,10 @@ Test(control_api, an_endpoint_that_the_kernel_does_not_know)
 	t->view.maps = NULL;
 	list = parse(fl_api_endpoints(&t->view, "dns", writer()));
 	cr_expect(json_is_null(json_object_get(json_array_get(list, 0), "since")));
-	cr_expect_str_eq(
-		json_string_value(json_object_get(json_array_get(list, 0), "reason")), "declared up");
-	cr_expect_str_eq(
-		json_string_value(json_object_get(json_array_get(list, 1), "reason")), "declared down");
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "reason")),
+		"declared up");
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(list, 1), "reason")),
+		"declared down");
 	json_decref(list);
 }
 
@@ -158,7 +162,8 @@ Test(control_api, stats_name_every_reason_and_frontend)
 	cr_expect_eq(json_object_size(reasons), FL_REASON_COUNT);
 	cr_expect_eq(json_array_size(services), 3);
 	expect(json_incref(json_array_get(services, 0)),
-		"{\"name\":\"dns\",\"frontend\":\"10.0.0.53:53/udp\",\"packets\":null,\"bytes\":null,"
+		"{\"name\":\"dns\",\"frontend\":\"10.0.0.53:53/"
+		"udp\",\"packets\":null,\"bytes\":null,"
 		"\"new_flows\":null,\"reply_packets\":null,\"reply_bytes\":null}");
 	json_decref(value);
 	value = parse(fl_api_stats(&t->view, "team/web", writer()));
@@ -172,17 +177,20 @@ Test(control_api, registries)
 
 	cr_expect_geq(json_integer_value(json_object_get(json_array_get(value, 0), "age")), 5);
 	json_object_set_new(json_array_get(value, 0), "age", json_integer(5));
-	expect(value,
-		"[{\"name\":\"files\",\"type\":\"file\",\"up\":true,\"age\":5,\"services\":0,\"endpoints\":0,"
-		"\"held\":false,\"last_error\":null,\"updates\":3,\"problems\":[]}]");
+	expect(value, "[{\"name\":\"files\",\"type\":\"file\",\"up\":true,\"age\":5,\"services\":0,"
+		      "\"endpoints\":0,"
+		      "\"held\":false,\"last_error\":null,\"updates\":3,\"problems\":[]}]");
 	t->registry.up = false;
 	t->registry.published_ms = 0;
 	strcpy(t->registry.last_error, "no such \"directory\"\n\xff");
-	fl_problem_add(&t->registry.problems, (struct fl_place){ "/etc/web.yaml", 3, 5 }, "not a port");
+	fl_problem_add(
+		&t->registry.problems, (struct fl_place){ "/etc/web.yaml", 3, 5 }, "not a port");
 	value = parse(fl_api_registries(&t->view, writer()));
-	expect(value, "[{\"name\":\"files\",\"type\":\"file\",\"up\":false,\"age\":null,\"services\":0,"
-		      "\"endpoints\":0,\"held\":false,\"last_error\":\"no such \\\"directory\\\"\\n\xef\xbf\xbd\","
-		      "\"updates\":3,\"problems\":[\"/etc/web.yaml:3:5: not a port\"]}]");
+	expect(value,
+		"[{\"name\":\"files\",\"type\":\"file\",\"up\":false,\"age\":null,\"services\":0,"
+		"\"endpoints\":0,\"held\":false,\"last_error\":\"no such "
+		"\\\"directory\\\"\\n\xef\xbf\xbd\","
+		"\"updates\":3,\"problems\":[\"/etc/web.yaml:3:5: not a port\"]}]");
 	fl_problems_done(&t->registry.problems);
 }
 
@@ -202,14 +210,16 @@ Test(control_api, status)
 {
 	json_t *value;
 
-	fl_problem_add(&t->conflicts, (struct fl_place){ "/etc/b.yaml", 1, 9 }, "\"web\" stands twice");
+	fl_problem_add(
+		&t->conflicts, (struct fl_place){ "/etc/b.yaml", 1, 9 }, "\"web\" stands twice");
 	strcpy(t->apply.last_error, "no room for a table");
 	t->view.not_ready = "not yet";
 	value = parse(fl_api_status(&t->view, writer()));
 	cr_expect_str_eq(json_string_value(json_object_get(value, "version")), FL_VERSION);
 	cr_expect_str_eq(json_string_value(json_object_get(value, "node")), "edge-1");
 	cr_expect_str_eq(json_string_value(json_object_get(value, "not_ready")), "not yet");
-	cr_expect_str_eq(json_string_value(json_object_get(value, "last_error")), "no room for a table");
+	cr_expect_str_eq(
+		json_string_value(json_object_get(value, "last_error")), "no room for a table");
 	cr_expect(json_is_false(json_object_get(value, "ready")));
 	cr_expect_eq(json_integer_value(json_object_get(value, "generation")), 7);
 	cr_expect_geq(json_integer_value(json_object_get(value, "uptime")), 89);
@@ -225,7 +235,8 @@ Test(control_api, status)
 		"{\"enabled\":false,\"reason\":\"not supported by this version\"}");
 	expect(json_incref(json_object_get(value, "limits")),
 		"{\"services\":{\"used\":2,\"limit\":64},\"endpoints\":{\"used\":6,\"limit\":256},"
-		"\"slots\":{\"used\":502,\"limit\":16064},\"flows\":{\"used\":null,\"limit\":1024}}");
+		"\"slots\":{\"used\":502,\"limit\":16064},\"flows\":{\"used\":null,\"limit\":1024}"
+		"}");
 	json_decref(value);
 }
 

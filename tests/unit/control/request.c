@@ -38,7 +38,8 @@ Test(control_request, percent_escapes)
 		bool ok = fl_percent_decode(rows[i].text, buffer, short_room ? 16 : sizeof(buffer));
 
 		cr_expect_eq(ok, rows[i].decoded != NULL, "%s", rows[i].text);
-		cr_expect_str_eq(buffer, rows[i].decoded ? rows[i].decoded : "", "%s", rows[i].text);
+		cr_expect_str_eq(
+			buffer, rows[i].decoded ? rows[i].decoded : "", "%s", rows[i].text);
 	}
 }
 
@@ -63,7 +64,9 @@ Test(control_request, a_loopback_listener_answers_to_no_name)
 		{ "127.0.0.1@evil.example", false },
 		{ "", false },
 		{ "[::1", false },
-		{ "averyveryveryveryveryveryveryveryveryveryveryveryveryveryveryveryverylongname.example", false },
+		{ "averyveryveryveryveryveryveryveryveryveryveryveryveryveryveryveryverylongname."
+		  "example",
+			false },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -81,9 +84,13 @@ Test(control_request, which_text_format)
 		{ "*/*", false },
 		{ "text/plain", false },
 		{ "application/openmetrics-text", true },
-		{ "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-		  "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", true },
-		{ "text/plain;version=0.0.4;q=0.9, application/openmetrics-text;version=1.0.0;q=0.3", false },
+		{ "application/openmetrics-text;version=1.0.0,application/"
+		  "openmetrics-text;version=0.0.1;q=0.75,"
+		  "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+			true },
+		{ "text/plain;version=0.0.4;q=0.9, "
+		  "application/openmetrics-text;version=1.0.0;q=0.3",
+			false },
 		{ "text/plain, application/openmetrics-text", true },
 		{ "Application/OpenMetrics-Text; q=1", true },
 		{ "application/openmetrics-text;q=0", false },

@@ -40,16 +40,19 @@ struct row {
 static void talk(const struct row *rows, size_t count, bool tcp)
 {
 	for (size_t i = 0; i < count; i++) {
-		char *answer = test_server_talk(server, tcp, rows[i].request, strlen(rows[i].request));
+		char *answer =
+			test_server_talk(server, tcp, rows[i].request, strlen(rows[i].request));
 		char first[64];
 
 		snprintf(first, sizeof(first), "HTTP/1.1 %s", rows[i].status);
 		if (!*rows[i].status)
 			cr_expect_str_empty(answer, "%s", rows[i].name);
 		else
-			cr_expect_eq(strncmp(answer, first, strlen(first)), 0, "%s: %.200s", rows[i].name, answer);
+			cr_expect_eq(strncmp(answer, first, strlen(first)), 0, "%s: %.200s",
+				rows[i].name, answer);
 		if (rows[i].contains)
-			cr_expect(strstr(answer, rows[i].contains), "%s: %.900s", rows[i].name, answer);
+			cr_expect(strstr(answer, rows[i].contains), "%s: %.900s", rows[i].name,
+				answer);
 		free(answer);
 	}
 }
@@ -62,27 +65,39 @@ Test(control_server, pages)
 		{ "index", "GET / HTTP/1.1\r\n" HOST "\r\n", "200", "/api/v1/services/NAME" },
 		{ "health", "GET /healthz HTTP/1.1\r\n" HOST "\r\n", "200", "\r\n\r\nok\n" },
 		{ "ready", "GET /readyz HTTP/1.1\r\n" HOST "\r\n", "200", "ready" },
-		{ "services", "GET /api/v1/services HTTP/1.1\r\n" HOST "\r\n", "200", "\"team/web\"" },
-		{ "a name with a slash", "GET /api/v1/services/team/web HTTP/1.1\r\n" HOST "\r\n", "200",
+		{ "services", "GET /api/v1/services HTTP/1.1\r\n" HOST "\r\n", "200",
+			"\"team/web\"" },
+		{ "a name with a slash", "GET /api/v1/services/team/web HTTP/1.1\r\n" HOST "\r\n",
+			"200", "192.0.2.1:8080" },
+		{ "a slash that is escaped",
+			"GET /api/v1/services/team%2Fweb HTTP/1.1\r\n" HOST "\r\n", "200",
 			"192.0.2.1:8080" },
-		{ "a slash that is escaped", "GET /api/v1/services/team%2Fweb HTTP/1.1\r\n" HOST "\r\n",
-			"200", "192.0.2.1:8080" },
-		{ "endpoints", "GET /api/v1/endpoints HTTP/1.1\r\n" HOST "\r\n", "200", "192.0.2.54:53" },
-		{ "endpoints of one", "GET /api/v1/endpoints?service=team%2Fweb HTTP/1.1\r\n" HOST "\r\n",
-			"200", "192.0.2.1:8080" },
-		{ "stats", "GET /api/v1/stats HTTP/1.1\r\n" HOST "\r\n", "200", "\"forwarded\":null" },
-		{ "status", "GET /api/v1/status HTTP/1.1\r\n" HOST "\r\n", "200", "\"generation\":7" },
-		{ "registries", "GET /api/v1/registries HTTP/1.1\r\n" HOST "\r\n", "200", "\"files\"" },
-		{ "metrics", "GET /metrics HTTP/1.1\r\n" HOST "\r\n", "200", "text/plain; version=0.0.4" },
-		{ "OpenMetrics", "GET /metrics HTTP/1.1\r\n" HOST "Accept: application/openmetrics-text\r\n\r\n",
+		{ "endpoints", "GET /api/v1/endpoints HTTP/1.1\r\n" HOST "\r\n", "200",
+			"192.0.2.54:53" },
+		{ "endpoints of one",
+			"GET /api/v1/endpoints?service=team%2Fweb HTTP/1.1\r\n" HOST "\r\n", "200",
+			"192.0.2.1:8080" },
+		{ "stats", "GET /api/v1/stats HTTP/1.1\r\n" HOST "\r\n", "200",
+			"\"forwarded\":null" },
+		{ "status", "GET /api/v1/status HTTP/1.1\r\n" HOST "\r\n", "200",
+			"\"generation\":7" },
+		{ "registries", "GET /api/v1/registries HTTP/1.1\r\n" HOST "\r\n", "200",
+			"\"files\"" },
+		{ "metrics", "GET /metrics HTTP/1.1\r\n" HOST "\r\n", "200",
+			"text/plain; version=0.0.4" },
+		{ "OpenMetrics",
+			"GET /metrics HTTP/1.1\r\n" HOST
+			"Accept: application/openmetrics-text\r\n\r\n",
 			"200", "\n# EOF\n" },
-		{ "metrics with arguments", "GET /metrics?x=1 HTTP/1.1\r\n" HOST "\r\n", "200", NULL },
+		{ "metrics with arguments", "GET /metrics?x=1 HTTP/1.1\r\n" HOST "\r\n", "200",
+			NULL },
 		{ "HTTP/1.0", "GET /healthz HTTP/1.0\r\n\r\n", "200", "ok" },
 		{ "one request, one connection", "GET /healthz HTTP/1.1\r\n" HOST "\r\n", "200",
 			"Connection: close" },
 		{ "the second is not heard",
-			"GET /healthz HTTP/1.1\r\n" HOST "\r\nGET /nowhere HTTP/1.1\r\n" HOST "\r\n", "200",
-			"\r\n\r\nok\n" },
+			"GET /healthz HTTP/1.1\r\n" HOST "\r\nGET /nowhere HTTP/1.1\r\n" HOST
+			"\r\n",
+			"200", "\r\n\r\nok\n" },
 	};
 
 	server = test_server_start(view, true, NULL);
@@ -93,48 +108,63 @@ Test(control_server, pages)
 Test(control_server, what_is_refused)
 {
 	static const struct row rows[] = {
-		{ "no page", "GET /nowhere HTTP/1.1\r\n" HOST "\r\n", "404", "{\"error\":{\"message\":" },
-		{ "a page with a slash too many", "GET /metrics/ HTTP/1.1\r\n" HOST "\r\n", "404", NULL },
+		{ "no page", "GET /nowhere HTTP/1.1\r\n" HOST "\r\n", "404",
+			"{\"error\":{\"message\":" },
+		{ "a page with a slash too many", "GET /metrics/ HTTP/1.1\r\n" HOST "\r\n", "404",
+			NULL },
 		{ "the root twice", "GET // HTTP/1.1\r\n" HOST "\r\n", "404", NULL },
-		{ "dots are no way up", "GET /api/v1/../../metrics HTTP/1.1\r\n" HOST "\r\n", "404", NULL },
-		{ "an absolute address", "GET http://localhost/metrics HTTP/1.1\r\n" HOST "\r\n", "404", NULL },
+		{ "dots are no way up", "GET /api/v1/../../metrics HTTP/1.1\r\n" HOST "\r\n", "404",
+			NULL },
+		{ "an absolute address", "GET http://localhost/metrics HTTP/1.1\r\n" HOST "\r\n",
+			"404", NULL },
 		{ "an asterisk", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", "404", NULL },
-		{ "no service", "GET /api/v1/services/nosuch HTTP/1.1\r\n" HOST "\r\n", "404", "nosuch" },
-		{ "no service to list", "GET /api/v1/endpoints?service=nosuch HTTP/1.1\r\n" HOST "\r\n", "404",
+		{ "no service", "GET /api/v1/services/nosuch HTTP/1.1\r\n" HOST "\r\n", "404",
 			"nosuch" },
-		{ "no service to count", "GET /api/v1/stats?service=nosuch HTTP/1.1\r\n" HOST "\r\n", "404",
+		{ "no service to list",
+			"GET /api/v1/endpoints?service=nosuch HTTP/1.1\r\n" HOST "\r\n", "404",
+			"nosuch" },
+		{ "no service to count",
+			"GET /api/v1/stats?service=nosuch HTTP/1.1\r\n" HOST "\r\n", "404",
 			"nosuch" },
 		{ "no name", "GET /api/v1/services/ HTTP/1.1\r\n" HOST "\r\n", "404", NULL },
-		{ "an empty name", "GET /api/v1/endpoints?service= HTTP/1.1\r\n" HOST "\r\n", "404", NULL },
+		{ "an empty name", "GET /api/v1/endpoints?service= HTTP/1.1\r\n" HOST "\r\n", "404",
+			NULL },
 		{ "quotes in a name", "GET /api/v1/services/%22%5C HTTP/1.1\r\n" HOST "\r\n", "404",
 			"\\\"\\\"\\\\\\\"" },
-		{ "POST", "POST /api/v1/services HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", "405",
-			"Allow: GET, HEAD" },
+		{ "POST", "POST /api/v1/services HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}",
+			"405", "Allow: GET, HEAD" },
 		{ "PUT in pieces",
-			"PUT /metrics HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+			"PUT /metrics HTTP/1.1\r\n" HOST
+			"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
 			"405", NULL },
 		{ "a made-up method", "BREW /metrics HTTP/1.1\r\n" HOST "\r\n", "405", NULL },
-		{ "POST to nowhere", "POST /nowhere HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", "404", NULL },
-		{ "an escape cut short", "GET /api/v1/services/a%2 HTTP/1.1\r\n" HOST "\r\n", "400", NULL },
-		{ "an escaped zero", "GET /api/v1/services/a%00b HTTP/1.1\r\n" HOST "\r\n", "400", NULL },
-		{ "an unknown argument", "GET /api/v1/services?servce=web HTTP/1.1\r\n" HOST "\r\n", "400",
-			"servce" },
-		{ "an argument twice", "GET /api/v1/stats?service=a&service=b HTTP/1.1\r\n" HOST "\r\n", "400",
+		{ "POST to nowhere", "POST /nowhere HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n",
+			"404", NULL },
+		{ "an escape cut short", "GET /api/v1/services/a%2 HTTP/1.1\r\n" HOST "\r\n", "400",
+			NULL },
+		{ "an escaped zero", "GET /api/v1/services/a%00b HTTP/1.1\r\n" HOST "\r\n", "400",
+			NULL },
+		{ "an unknown argument", "GET /api/v1/services?servce=web HTTP/1.1\r\n" HOST "\r\n",
+			"400", "servce" },
+		{ "an argument twice",
+			"GET /api/v1/stats?service=a&service=b HTTP/1.1\r\n" HOST "\r\n", "400",
 			NULL },
 		{ "no host", "GET /metrics HTTP/1.1\r\n\r\n", "400", NULL },
 		{ "two hosts", "GET /metrics HTTP/1.1\r\n" HOST HOST "\r\n", "400", NULL },
-		{ "two hosts, differently spelled", "GET /metrics HTTP/1.1\r\n" HOST "hOST: evil\r\n\r\n", "400",
-			NULL },
+		{ "two hosts, differently spelled",
+			"GET /metrics HTTP/1.1\r\n" HOST "hOST: evil\r\n\r\n", "400", NULL },
 		{ "two authorizations",
-			"GET /metrics HTTP/1.1\r\n" HOST "Authorization: a\r\nAuthorization: b\r\n\r\n", "400",
-			NULL },
+			"GET /metrics HTTP/1.1\r\n" HOST
+			"Authorization: a\r\nAuthorization: b\r\n\r\n",
+			"400", NULL },
 		{ "both lengths",
 			"POST /metrics HTTP/1.1\r\n" HOST
 			"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 			"400", NULL },
 		{ "two lengths",
-			"POST /metrics HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "400",
-			NULL },
+			"POST /metrics HTTP/1.1\r\n" HOST
+			"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+			"400", NULL },
 	};
 
 	server = test_server_start(view, true, NULL);
@@ -147,8 +177,10 @@ Test(control_server, garbage_does_no_harm)
 	static const struct row rows[] = {
 		{ "nothing that is HTTP", "hello\r\n\r\n", "", NULL },
 		{ "TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "", NULL },
-		{ "a header without a colon", "GET / HTTP/1.1\r\n" HOST "nonsense\r\n\r\n", "", NULL },
-		{ "a length that is none", "GET / HTTP/1.1\r\n" HOST "Content-Length: -1\r\n\r\n", "", NULL },
+		{ "a header without a colon", "GET / HTTP/1.1\r\n" HOST "nonsense\r\n\r\n", "",
+			NULL },
+		{ "a length that is none", "GET / HTTP/1.1\r\n" HOST "Content-Length: -1\r\n\r\n",
+			"", NULL },
 	};
 	char *answer;
 	int status;
@@ -156,7 +188,8 @@ Test(control_server, garbage_does_no_harm)
 	server = test_server_start(view, true, NULL);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		answer = test_server_talk(server, true, rows[i].request, strlen(rows[i].request));
-		cr_expect_neq(strncmp(answer, "HTTP/1.1 200", 12), 0, "%s: %.200s", rows[i].name, answer);
+		cr_expect_neq(
+			strncmp(answer, "HTTP/1.1 200", 12), 0, "%s: %.200s", rows[i].name, answer);
 		free(answer);
 	}
 	answer = test_server_get(server, "/healthz", &status);
@@ -167,9 +200,12 @@ Test(control_server, garbage_does_no_harm)
 Test(control_server, names_do_not_reach_the_loopback)
 {
 	static const struct row tcp_rows[] = {
-		{ "a name", "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n", "403", "localhost" },
-		{ "a name, in HTTP/1.0", "GET /metrics HTTP/1.0\r\nHost: evil.example\r\n\r\n", "403", NULL },
-		{ "an address", "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:9707\r\n\r\n", "200", NULL },
+		{ "a name", "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n", "403",
+			"localhost" },
+		{ "a name, in HTTP/1.0", "GET /metrics HTTP/1.0\r\nHost: evil.example\r\n\r\n",
+			"403", NULL },
+		{ "an address", "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:9707\r\n\r\n", "200",
+			NULL },
 	};
 	static const struct row unix_rows[] = {
 		{ "any name", "GET /healthz HTTP/1.1\r\nHost: fairleadd\r\n\r\n", "200", NULL },
@@ -184,14 +220,16 @@ Test(control_server, head_has_the_length_and_no_body)
 {
 	static const struct row rows[] = {
 		{ "HEAD", "HEAD /healthz HTTP/1.1\r\n" HOST "\r\n", "200", "Content-Length: 3" },
-		{ "HEAD of a large page", "HEAD /metrics HTTP/1.1\r\n" HOST "\r\n", "200", "Content-Length: " },
+		{ "HEAD of a large page", "HEAD /metrics HTTP/1.1\r\n" HOST "\r\n", "200",
+			"Content-Length: " },
 		{ "HEAD of nothing", "HEAD /nowhere HTTP/1.1\r\n" HOST "\r\n", "404", NULL },
 	};
 
 	server = test_server_start(view, false, NULL);
 	TALK(rows, false);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char *answer = test_server_talk(server, false, rows[i].request, strlen(rows[i].request));
+		char *answer =
+			test_server_talk(server, false, rows[i].request, strlen(rows[i].request));
 		char *end = strstr(answer, "\r\n\r\n");
 
 		cr_expect(end && !end[4], "%s: %s", rows[i].name, answer);
@@ -346,7 +384,8 @@ Test(control_server, a_hundred_at_once)
 		size_t length = strlen(answer);
 
 		cr_expect_eq(strncmp(answer, "HTTP/1.1 200", 12), 0, "%d: %.200s", i, answer);
-		cr_expect(length > 100000 && strcmp(answer + length - 3, "}]\n") == 0, "%d: %zu bytes", i, length);
+		cr_expect(length > 100000 && strcmp(answer + length - 3, "}]\n") == 0,
+			"%d: %zu bytes", i, length);
 		free(answer);
 		close(fds[i]);
 	}
@@ -378,8 +417,10 @@ Test(control_server, beyond_what_fits_into_memory_it_says_try_again)
 		.connections = 8, .large = 0, .request_ms = 60000, .answer_ms = 60000
 	};
 	static const struct row rows[] = {
-		{ "large", "GET /api/v1/endpoints HTTP/1.1\r\n" HOST "\r\n", "503", "Retry-After: 1" },
-		{ "metrics, half written", "GET /metrics HTTP/1.1\r\n" HOST "\r\n", "503", "\r\n\r\n{\"error\"" },
+		{ "large", "GET /api/v1/endpoints HTTP/1.1\r\n" HOST "\r\n", "503",
+			"Retry-After: 1" },
+		{ "metrics, half written", "GET /metrics HTTP/1.1\r\n" HOST "\r\n", "503",
+			"\r\n\r\n{\"error\"" },
 		{ "small", "GET /api/v1/status HTTP/1.1\r\n" HOST "\r\n", "200", NULL },
 	};
 

@@ -74,7 +74,8 @@ Test(observe_metrics, promtool_likes_them)
 
 	if (system("command -v promtool >/dev/null") != 0)
 		cr_skip_test("promtool (package prometheus) is not installed");
-	cr_expect_eq(promtool(write_all(FL_METRICS_PROMETHEUS), words, sizeof(words)), 0, "%s", words);
+	cr_expect_eq(
+		promtool(write_all(FL_METRICS_PROMETHEUS), words, sizeof(words)), 0, "%s", words);
 	cr_expect_str_empty(words);
 	cr_expect_neq(promtool("fairlead_x_total{a=b} 1\n", words, sizeof(words)), 0,
 		"promtool likes everything");
@@ -147,12 +148,14 @@ static void check_families(const char *all)
 			strcat(seen, key);
 			strcpy(family, name);
 			counter = strcmp(type, "counter") == 0;
-			cr_expect_not(counter && strlen(name) > 6 && !strcmp(name + strlen(name) - 6, "_total"),
+			cr_expect_not(counter && strlen(name) > 6 &&
+					      !strcmp(name + strlen(name) - 6, "_total"),
 				"%s: OpenMetrics names no family so", name);
 		} else if (line[0] != '#') {
 			size_t length = strlen(family);
 
-			cr_expect_eq(strncmp(line, family, length), 0, "%s within %s", line, family);
+			cr_expect_eq(
+				strncmp(line, family, length), 0, "%s within %s", line, family);
 			cr_expect(!counter || strncmp(line + length, "_total", 6) == 0, "%s", line);
 		}
 	}
