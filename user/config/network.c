@@ -16,9 +16,18 @@
 typedef bool (*item_reader)(struct fl_reader *reader, const struct fl_option *option,
 	const struct fl_node *node, void *item);
 
+static bool refuse_item(struct fl_reader *reader, const struct fl_option *option,
+	const struct fl_node *node, const char *why, const char *expected)
+{
+	char shown[FL_NODE_TEXT];
+
+	return fl_read_error(reader, option, node, "%s %s, expected %s", fl_node_show(node, shown), why,
+		expected);
+}
+
 /* Read every item that is good; the others are told. */
 static bool read_list(struct fl_reader *reader, const struct fl_option *option,
-	const struct fl_node *node, void *target, size_t item_size, item_reader read)
+	const struct fl_node *node, void *target, size_t item_size, size_t most, item_reader read)
 {
 	size_t *count = (size_t *)((char *)target + option->count_offset);
 	bool good = true;
@@ -26,9 +35,9 @@ static bool read_list(struct fl_reader *reader, const struct fl_option *option,
 
 	if (!fl_read_is_list(reader, option, node))
 		return false;
-	if (node->count > (size_t)option->max)
-		return fl_read_error(reader, option, node, "%zu items, expected at most %lld",
-			node->count, (long long)option->max);
+	if (node->count > most)
+		return fl_read_error(
+			reader, option, node, "%zu items, expected at most %zu", node->count, most);
 	items = calloc(node->count + 1, item_size);
 	if (!items)
 		return fl_read_no_memory(reader);
@@ -104,10 +113,9 @@ static void describe_interfaces(const struct fl_option *option, FILE *out)
 static bool read_interface(struct fl_reader *reader, const struct fl_option *option,
 	const struct fl_node *node, void *item)
 {
-	if (!fl_read_is_text(reader, option, node))
-		return false;
-	if (!is_interface_name(node->text))
-		return fl_read_refuse(reader, option, node, "is no name of an interface");
+	if (node->kind != FL_NODE_SCALAR || !is_interface_name(node->text))
+		return refuse_item(reader, option, node, "is no name of an interface",
+			"1-15 characters without spaces, / and :");
 	*(char **)item = strdup(node->text);
 	return *(char **)item ? true : fl_read_no_memory(reader);
 }
@@ -115,7 +123,8 @@ static bool read_interface(struct fl_reader *reader, const struct fl_option *opt
 static bool read_interfaces(struct fl_reader *reader, const struct fl_option *option,
 	const struct fl_node *node, void *target)
 {
-	bool good = read_list(reader, option, node, target, sizeof(char *), read_interface);
+	bool good = read_list(
+		reader, option, node, target, sizeof(char *), (size_t)option->max, read_interface);
 
 	return good && has_no_twins(reader, option, node);
 }
@@ -153,12 +162,11 @@ static bool read_address(struct fl_reader *reader, const struct fl_option *optio
 {
 	struct fl_ip *ip = item;
 
-	if (!fl_read_is_text(reader, option, node))
-		return false;
-	if (fl_ip_parse(node->text, ip) < 0)
-		return fl_read_refuse(reader, option, node, "is no IPv4 or IPv6 address");
+	if (node->kind != FL_NODE_SCALAR || fl_ip_parse(node->text, ip) < 0)
+		return refuse_item(reader, option, node, "is no address", "an IPv4 or IPv6 address");
 	if (!is_own_address(ip))
-		return fl_read_refuse(reader, option, node, "is no address of one node");
+		return refuse_item(
+			reader, option, node, "is no address of one node", "one that can be a source");
 	return true;
 }
 
@@ -178,11 +186,10 @@ static bool read_addresses(struct fl_reader *reader, const struct fl_option *opt
 {
 	const size_t *count = (const size_t *)((const char *)target + option->count_offset);
 	size_t of_family[FL_FAMILIES] = { 0 };
-	struct fl_option both = *option;
 	const struct fl_ip *items;
 
-	both.max = option->max * FL_FAMILIES;
-	if (!read_list(reader, &both, node, target, sizeof(struct fl_ip), read_address))
+	if (!read_list(reader, option, node, target, sizeof(struct fl_ip),
+		    (size_t)option->max * FL_FAMILIES, read_address))
 		return false;
 	items = *FL_FIELD(struct fl_ip *, option, target);
 	for (size_t i = 0; i < *count; i++)
@@ -231,18 +238,17 @@ static void describe_prefixes(const struct fl_option *option, FILE *out)
 static bool read_prefix(struct fl_reader *reader, const struct fl_option *option,
 	const struct fl_node *node, void *item)
 {
-	if (!fl_read_is_text(reader, option, node))
-		return false;
-	if (fl_prefix_parse(node->text, item) < 0)
-		return fl_read_refuse(reader, option, node,
-			"is no address or prefix (bits beyond the prefix must be 0)");
+	if (node->kind != FL_NODE_SCALAR || fl_prefix_parse(node->text, item) < 0)
+		return refuse_item(reader, option, node, "is no address or prefix",
+			"one such as 192.0.2.0/24, the bits beyond the prefix 0");
 	return true;
 }
 
 static bool read_prefixes(struct fl_reader *reader, const struct fl_option *option,
 	const struct fl_node *node, void *target)
 {
-	bool good = read_list(reader, option, node, target, sizeof(struct fl_prefix), read_prefix);
+	bool good = read_list(reader, option, node, target, sizeof(struct fl_prefix),
+		(size_t)option->max, read_prefix);
 
 	return good && has_no_twins(reader, option, node);
 }

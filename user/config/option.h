@@ -99,7 +99,8 @@ struct fl_reader {
 void fl_read_options(struct fl_reader *reader, enum fl_option_of of, const char *prefix,
 	const struct fl_node *node, void *target);
 
-/** Add an error about a value: "KEY: VALUE why, expected …". @return false */
+/** Add an error about a value: "KEY: VALUE why, expected …", with what the
+ * option's type expects. @return false */
 bool fl_read_refuse(struct fl_reader *reader, const struct fl_option *option,
 	const struct fl_node *node, const char *why);
 /** Add an error in free words behind the key. @return false */

@@ -48,8 +48,12 @@ bool fl_read_refuse(struct fl_reader *reader, const struct fl_option *option,
 	if (node->broken)
 		return false;
 	describe(option, expected, sizeof(expected));
-	fl_problem_add(reader->problems, place_of(reader, node), "%s: %s %s, expected %s", option->key,
-		fl_node_show(node, shown), why, expected);
+	if (fl_node_is_null(node))
+		fl_problem_add(reader->problems, place_of(reader, node), "%s: no value, expected %s",
+			option->key, expected);
+	else
+		fl_problem_add(reader->problems, place_of(reader, node), "%s: %s %s, expected %s",
+			option->key, fl_node_show(node, shown), why, expected);
 	return false;
 }
 
@@ -82,10 +86,8 @@ bool fl_read_no_memory(struct fl_reader *reader)
 bool fl_read_is_text(
 	struct fl_reader *reader, const struct fl_option *option, const struct fl_node *node)
 {
-	if (node->kind != FL_NODE_SCALAR)
+	if (node->kind != FL_NODE_SCALAR || fl_node_is_null(node))
 		return fl_read_refuse(reader, option, node, "does not fit");
-	if (fl_node_is_null(node))
-		return fl_read_refuse(reader, option, node, "is no value");
 	return !node->broken;
 }
 
