@@ -75,5 +75,4 @@ def up(net):
     for number, server in enumerate([*WEIGHTS, SPARE], 1):
         net.nginx(number, log_of(server))
         net.run(net.CLIENT, ["curl", "-sf", "--retry", 20, "--retry-connrefused", "--retry-delay", 1,
-                             "--max-time", 30, f"http://{net.server4(number)}/"])
-        log_of(server).write_text("")  # that was not a request of anybody
+                             "--max-time", 30, f"http://{net.server4(number)}/are-you-there"])

@@ -137,7 +137,7 @@ class Agent:
         self.bpffs = bpffs or net.bpffs
         self.http = http
         self.services_d.mkdir(parents=True, exist_ok=True)
-        lines = [f"node: {{ name: {name} }}", "log: { level: debug }", f"state_dir: {self.state}",
+        lines = [f"node: {{ name: {name} }}", f"state_dir: {self.state}",
                  f"bpffs: {self.bpffs}", f"control: {{ socket: {self.socket}, group: root }}",
                  f"http: {{ listen: {http} }}",
                  "registries:", f"  - file: {{ path: {self.services_d} }}"]

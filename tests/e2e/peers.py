@@ -176,7 +176,8 @@ class Clients:
     spread {to, count, udp, patience}     the same, but closes them again, batch by batch
     wait   {patience, want}               go on waiting for those that have no answer yet
     talk   {patience}                     one round trip on each -> {good:n, broken:n, why:[...]}
-    close  {count, server, reset}         close some (default: all; of one server) -> {closed}
+    close  {count, server, waiting, reset}  close some: so many, of one server, without an answer so far
+           (default: all) -> {closed}
     """
 
     BATCH = 400
@@ -262,8 +263,9 @@ class Clients:
         known = [c for c in self.kept if c.server]  # what broke earlier stays broken
         return {**self.report(known), "good": sum(1 for c in known if not c.broken)}
 
-    def do_close(self, count=None, server=None, reset=False):
-        chosen = [c for c in self.kept if server in (None, c.server)][:count]
+    def do_close(self, count=None, server=None, waiting=False, reset=False):
+        chosen = [c for c in self.kept
+                  if server in (None, c.server) and not (waiting and c.settled())][:count]
         self.drop(chosen, reset)
         return {"closed": len(chosen)}
 

@@ -37,7 +37,7 @@ def test_usage(program):
 
 
 @pytest.mark.parametrize("words", [["service"], ["no-such-object", "list"], ["service", "no-such-verb"],
-                                   ["service", "show"], ["explain", "icmp"]], ids=" ".join)
+                                   ["service", "show"]], ids=" ".join)
 def test_fairlead_usage(words):
     done = run(FAIRLEAD, *words)
     assert done.returncode == 2, done

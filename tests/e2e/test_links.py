@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """The network changes under a running agent: interfaces, neighbours, MAC addresses."""
 
+import subprocess
+
 import pytest
 
 from lab import PORT, VIP4, Agent, Clients, wait_until, web
@@ -20,6 +22,13 @@ def interface(agent, name):
     return next(i for i in agent.cli("status")["interfaces"] if i["name"] == name)
 
 
+def flush_neighbours(net, *names):
+    """`ip neigh flush` fails when entries come back while it flushes, as they do here."""
+    for name in names:
+        subprocess.run(net.inside(net.BALANCER, ["ip", "neigh", "flush", "dev", name]),
+                       capture_output=True, check=False)
+
+
 def test_native_where_the_driver_can(agent):
     for name in ("to-clients", "to-servers"):
         assert interface(agent, name)["mode"] == "native", "veth has native XDP"
@@ -32,7 +41,7 @@ def test_an_endpoint_changes_its_mac_address(net, agent):
     before = clients.talk()
     for mac in ("02:00:00:00:00:a1", "02:00:00:00:00:a2"):
         net.ip("web-1", f"link set eth0 address {mac}")
-        net.ip(net.BALANCER, "neigh flush dev to-servers")
+        flush_neighbours(net, "to-servers")
         assert clients.talk() == before, f"web-1 is {mac} now"
         assert set(clients.spread(TO, 50)) == {"web-1", "web-2"}
 
@@ -42,7 +51,7 @@ def test_neighbours_flushed_under_traffic(net, agent):
     clients.open(TO, 50)
     before = clients.talk()
     for _ in range(10):
-        net.ip(net.BALANCER, "neigh flush dev to-servers", "neigh flush dev to-clients")
+        flush_neighbours(net, "to-servers", "to-clients")
         assert clients.talk() == before
 
 
