@@ -83,6 +83,7 @@ static int tick(uint32_t now_s)
 /* As many flows as the counters tell of; each has two entries. */
 static void use(uint32_t flows)
 {
+	cr_assert_eq(fl_maps_reach(maps, FL_MAP_nat_used, config.limits.endpoints + 1), 0);
 	maps->nat_used[1].tcp = flows / 2;
 	maps->nat_used[config.limits.endpoints].udp = flows - flows / 2;
 }

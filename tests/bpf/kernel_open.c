@@ -77,6 +77,32 @@ static unsigned count_programs(const uint32_t ids[FL_MAP_COUNT])
 	return count;
 }
 
+Test(kernel_open, only_rows_in_use_count_as_memory)
+{
+	struct fl_config config = test_config();
+	struct fl_kernel *kernel = test_kernel_open(&config);
+	struct fl_maps *maps = &kernel->maps;
+
+	cr_expect_eq(maps->reached[FL_MAP_slots], 0);
+	cr_expect_eq(maps->slots[config.limits.slots - 1], 0, "rows that are not mapped read as 0");
+	cr_assert_eq(fl_maps_reach(maps, FL_MAP_slots, 1000), 0);
+	maps->slots[999] = 7;
+	cr_assert_eq(fl_maps_reach(maps, FL_MAP_slots, 100000), 0);
+	maps->slots[99999] = 8;
+	cr_expect_eq(maps->slots[999], 7);
+	cr_expect_lt(maps->reached[FL_MAP_slots], 1 << 20);
+	cr_expect_eq(fl_maps_reach(maps, FL_MAP_slots, config.limits.slots + 1), -ERANGE);
+	fl_kernel_close(kernel);
+
+	kernel = test_kernel_open(&config);
+	maps = &kernel->maps;
+	cr_expect_eq(maps->slots[999], 7);
+	cr_expect_eq(maps->slots[99999], 8);
+	cr_expect_geq(maps->reached[FL_MAP_slots], 100000 * sizeof(fl_slot));
+	cr_expect_lt(maps->reached[FL_MAP_slots], 1 << 20);
+	fl_kernel_close(kernel);
+}
+
 /* Freed programs disappear a little later, by RCU and a work queue. */
 static bool programs_become(const uint32_t ids[FL_MAP_COUNT], unsigned count)
 {
@@ -111,6 +137,8 @@ Test(kernel_open, adopts_maps_and_replaces_programs)
 	struct fl_kernel *kernel = test_kernel_open(&config);
 	uint32_t first = program_id(kernel->edge_fd), second;
 
+	cr_assert_eq(fl_maps_reach(&kernel->maps, FL_MAP_endpoints, 8), 0);
+	cr_assert_eq(fl_maps_reach(&kernel->maps, FL_MAP_slots, config.limits.slots), 0);
 	kernel->maps.endpoints[7].service = 3;
 	kernel->maps.slots[config.limits.slots - 1] = 42;
 	fl_kernel_close(kernel);

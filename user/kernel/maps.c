@@ -17,22 +17,23 @@
 static const char *const map_names[FL_MAP_COUNT] = { FL_MAPS(MAP_NAME) };
 #undef MAP_NAME
 
-/* Maps that are mapped into memory: whose, how large a row is, and which member
- * of struct fl_maps points to it. */
+/* Maps that are mapped into memory. */
 struct mapping {
 	enum fl_map map;
 	size_t row_size;
-	size_t member;
+	size_t member; /* of struct fl_maps, which points to it */
+	bool grows;    /* its users call fl_maps_reach */
 };
-#define MAPPING(name, type) { FL_MAP_##name, sizeof(type), offsetof(struct fl_maps, name) }
+#define MAPPING(name, type, grows)                                                                 \
+	{ FL_MAP_##name, sizeof(type), offsetof(struct fl_maps, name), grows }
 static const struct mapping mappings[] = {
-	MAPPING(meta, struct fl_meta_row), /* first: the ABI is read from it */
-	MAPPING(services, struct fl_service_row),
-	MAPPING(names, struct fl_name_row),
-	MAPPING(slots, fl_slot),
-	MAPPING(endpoints, struct fl_endpoint_row),
-	MAPPING(nexthops, struct fl_nexthop_row),
-	MAPPING(nat_used, struct fl_nat_used_row),
+	MAPPING(meta, struct fl_meta_row, false), /* first: the ABI is read from it */
+	MAPPING(services, struct fl_service_row, true),
+	MAPPING(names, struct fl_name_row, true),
+	MAPPING(slots, fl_slot, true),
+	MAPPING(endpoints, struct fl_endpoint_row, true),
+	MAPPING(nexthops, struct fl_nexthop_row, false),
+	MAPPING(nat_used, struct fl_nat_used_row, true),
 };
 #define MAPPING_COUNT (sizeof(mappings) / sizeof(mappings[0]))
 
@@ -112,17 +113,39 @@ static int explain_open(struct fl_failure *failure, int code, const char *dir, c
 	return code;
 }
 
-static size_t mapped_size(uint64_t rows, size_t row_size)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+/* ------------------------------------------------------------------- memory
+ *
+ * A mapping of an array shows all of it, and the kernel counts every page as
+ * resident. So what lies beyond the rows in use is covered by empty pages, which
+ * cost nothing, and uncovered step by step as ids and slots grow from below.
+ */
 
-	/* The kernel lays array values out in steps of 8 bytes. */
-	return (rows * ((row_size + 7) & ~7ull) + page - 1) / page * page;
+#define REACH_STEP 65536 /* bytes; a multiple of every page size */
+
+static size_t round_up(size_t size, size_t step)
+{
+	return (size + step - 1) / step * step;
+}
+
+/* The kernel lays array values out in steps of 8 bytes. */
+static size_t mapped_size(const struct fl_map_shape *shape)
+{
+	size_t row = round_up(shape->value_size, 8);
+
+	return round_up(shape->max_entries * row, (size_t)sysconf(_SC_PAGESIZE));
 }
 
 static void **mapped_at(struct fl_maps *maps, const struct mapping *mapping)
 {
 	return (void **)((char *)maps + mapping->member);
+}
+
+static const struct mapping *mapping_of(enum fl_map map)
+{
+	for (size_t i = 0; i < MAPPING_COUNT; i++)
+		if (mappings[i].map == map)
+			return &mappings[i];
+	return NULL;
 }
 
 static int map_memory(
@@ -138,14 +161,59 @@ static int map_memory(
 			"the pinned map %s has rows of %u bytes, where this version maps rows of "
 			"%zu",
 			name, shape->value_size, mapping->row_size);
-	memory = mmap(NULL, mapped_size(shape->max_entries, mapping->row_size), protection,
-		MAP_SHARED, maps->fd[mapping->map], 0);
+	memory = mmap(NULL, mapped_size(shape), protection, MAP_SHARED, maps->fd[mapping->map], 0);
 	if (memory == MAP_FAILED)
 		return fl_fail(
 			failure, -errno, "cannot map %s into memory: %s", name, strerror(errno));
 	*mapped_at(maps, mapping) = memory;
+	maps->reached[mapping->map] = mapped_size(shape);
 	return 0;
 }
+
+/* Cover what lies beyond the last row in use. Without memory for that it stays. */
+static void cover_rest(struct fl_maps *maps, const struct mapping *mapping)
+{
+	const uint64_t *words = *mapped_at(maps, mapping);
+	size_t size = maps->reached[mapping->map], used = size;
+
+	while (used > 0 && words[used / sizeof(*words) - 1] == 0)
+		used -= sizeof(*words);
+	used = round_up(used, REACH_STEP);
+	if (used >= size)
+		return;
+	if (mmap((char *)words + used, size - used, PROT_READ,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED)
+		maps->reached[mapping->map] = used;
+}
+
+int fl_maps_reach(struct fl_maps *maps, enum fl_map map, uint64_t rows)
+{
+	const struct mapping *mapping = mapping_of(map);
+	size_t have = maps->reached[map], size = mapped_size(&maps->shape[map]), want;
+
+	if (!mapping || rows > maps->shape[map].max_entries)
+		return -ERANGE;
+	if (rows * mapping->row_size <= have)
+		return 0;
+	want = round_up(rows * mapping->row_size, REACH_STEP);
+	want = want < size ? want : size;
+	if (mmap((char *)*mapped_at(maps, mapping) + have, want - have, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, maps->fd[map], (off_t)have) == MAP_FAILED)
+		return -ENOMEM;
+	maps->reached[map] = want;
+	return 0;
+}
+
+static void unmap(struct fl_maps *maps, const struct mapping *mapping)
+{
+	void **memory = mapped_at(maps, mapping);
+
+	if (*memory)
+		munmap(*memory, mapped_size(&maps->shape[mapping->map]));
+	*memory = NULL;
+}
+
+/* ------------------------------------------------------------------- checks */
 
 static int check_abi(const struct fl_maps *maps, struct fl_failure *failure)
 {
@@ -247,18 +315,10 @@ static int open_nat_tables(struct fl_maps *maps, bool write, struct fl_failure *
 	return 0;
 }
 
-static bool is_mapped(enum fl_map map)
-{
-	for (size_t i = 0; i < MAPPING_COUNT; i++)
-		if (mappings[i].map == map)
-			return true;
-	return false;
-}
-
 static int open_map(struct fl_maps *maps, enum fl_map map, bool write, struct fl_failure *failure)
 {
 	/* The kernel maps no map through a read-only descriptor, not even for reading. */
-	int r = open_pin(maps->dir, map_names[map], write || is_mapped(map));
+	int r = open_pin(maps->dir, map_names[map], write || mapping_of(map));
 
 	if (r < 0)
 		return explain_open(failure, r, maps->dir, map_names[map]);
@@ -268,6 +328,19 @@ static int open_map(struct fl_maps *maps, enum fl_map map, bool write, struct fl
 		return fl_fail(failure, r, "cannot ask the map %s for its shape: %s",
 			map_names[map], strerror(-r));
 	return 0;
+}
+
+/* Flows of endpoints that are in use may begin at any moment, and are to be seen. */
+static int cover_unused(struct fl_maps *maps, struct fl_failure *failure)
+{
+	int r;
+
+	for (size_t i = 0; i < MAPPING_COUNT; i++)
+		if (mappings[i].grows)
+			cover_rest(maps, &mappings[i]);
+	r = fl_maps_reach(
+		maps, FL_MAP_nat_used, maps->reached[FL_MAP_endpoints] / sizeof(*maps->endpoints));
+	return r == -ENOMEM ? fl_fail(failure, r, "out of memory") : 0;
 }
 
 static int open_rest(struct fl_maps *maps, bool write, struct fl_failure *failure)
@@ -283,6 +356,8 @@ static int open_rest(struct fl_maps *maps, bool write, struct fl_failure *failur
 		r = check_sizes(maps, failure);
 	if (r == 0)
 		r = check_limits(maps, failure);
+	if (r == 0 && write)
+		r = cover_unused(maps, failure);
 	return r < 0 ? r : open_nat_tables(maps, write, failure);
 }
 
@@ -325,16 +400,6 @@ int fl_maps_open(struct fl_maps *maps, const char *bpffs, bool write, struct fl_
 		return r;
 	}
 	return 0;
-}
-
-static void unmap(struct fl_maps *maps, const struct mapping *mapping)
-{
-	void **memory = mapped_at(maps, mapping);
-
-	if (*memory)
-		munmap(*memory,
-			mapped_size(maps->shape[mapping->map].max_entries, mapping->row_size));
-	*memory = NULL;
 }
 
 static void close_fds(int *fds, size_t count)

@@ -45,7 +45,9 @@ struct fl_maps {
 	uint32_t nat_retry_s; /**< nat.c: growing is not tried again before this second, */
 	uint32_t nat_look_s;  /**< nor is an empty table looked for before this one */
 
-	/* Mapped, for plain loads and stores; read-only when opened for reading. */
+	/* Mapped, for plain loads and stores; read-only when opened for reading. Rows
+	 * that were never in use read as zeroes without costing memory; they are
+	 * written only after fl_maps_reach. */
 	struct fl_service_row *services;
 	struct fl_name_row *names;
 	fl_slot *slots;
@@ -53,6 +55,7 @@ struct fl_maps {
 	struct fl_nexthop_row *nexthops;
 	struct fl_nat_used_row *nat_used;
 	struct fl_meta_row *meta;
+	size_t reached[FL_MAP_COUNT]; /**< bytes of the map that are really mapped */
 };
 
 const char *fl_map_name(enum fl_map map); /**< "frontends" */
@@ -70,5 +73,14 @@ int fl_map_shape(int fd, struct fl_map_shape *ret);
  *         our maps: says which); -errno. Nothing is left open on failure.
  */
 int fl_maps_open(struct fl_maps *maps, const char *bpffs, bool write, struct fl_failure *failure);
+
+/**
+ * Have at least the first `rows` rows of a mapped map at hand for writing. What
+ * is mapped counts as this process's memory, although it is the map's; so only as
+ * much is mapped as is used. Cheap when they are.
+ * @return 0, -ENOMEM, -ERANGE (the map has fewer)
+ */
+int fl_maps_reach(struct fl_maps *maps, enum fl_map map, uint64_t rows);
+
 /** Close descriptors and unmap; pins stay. Welcome after fl_maps_open failed, and twice. */
 void fl_maps_close(struct fl_maps *maps);

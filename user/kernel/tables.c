@@ -167,6 +167,8 @@ static int edit_in_place(struct fl_tables *tables, const struct fl_service *serv
 	int r = build(tables, service, family, size);
 
 	if (r == 0)
+		r = fl_maps_reach(tables->maps, FL_MAP_slots, FL_REGION_BASE(region) + size);
+	if (r == 0)
 		fill(tables, FL_REGION_BASE(region), size, true, writes);
 	return r;
 }
@@ -184,6 +186,11 @@ static int swing(struct fl_tables *tables, const struct fl_service *service, enu
 		r = fl_regions_take(tables->regions, size, &base);
 	if (r < 0)
 		return r;
+	r = fl_maps_reach(tables->maps, FL_MAP_slots, base + size);
+	if (r < 0) {
+		fl_regions_give(tables->regions, base, now_s);
+		return r;
+	}
 	fill(tables, base, size, false, writes);
 	__atomic_store_n(
 		cell, FL_REGION(base, class_of(size), FL_REGION_GEN(old) + 1), __ATOMIC_RELEASE);

@@ -97,6 +97,28 @@ static int explain_assign(struct fl_failure *failure, int code, const struct fl_
 	return code;
 }
 
+/* Have the rows of all these numbers at hand. */
+static int reach(struct fl_writer *writer, const struct fl_snapshot *snapshot)
+{
+	uint64_t services = 0, endpoints = 0;
+	int r;
+
+	for (size_t i = 0; i < snapshot->service_count; i++) {
+		const struct fl_service *service = snapshot->services[i];
+
+		services = service->id >= services ? service->id + 1 : services;
+		for (size_t j = 0; j < service->endpoint_count; j++)
+			if (service->endpoints[j].id >= endpoints)
+				endpoints = service->endpoints[j].id + 1;
+	}
+	r = fl_maps_reach(writer->maps, FL_MAP_services, services);
+	if (r == 0)
+		r = fl_maps_reach(writer->maps, FL_MAP_names, services);
+	if (r == 0)
+		r = fl_maps_reach(writer->maps, FL_MAP_endpoints, endpoints);
+	return r < 0 ? r : fl_maps_reach(writer->maps, FL_MAP_nat_used, endpoints);
+}
+
 int fl_writer_assign(
 	struct fl_writer *writer, struct fl_snapshot *snapshot, struct fl_failure *failure)
 {
@@ -111,8 +133,12 @@ int fl_writer_assign(
 		if (r < 0)
 			break;
 	}
-	if (r == 0)
-		return 0;
+	if (r == 0) {
+		r = reach(writer, snapshot);
+		return r < 0 ? fl_fail(failure, r, "cannot map rows into memory: %s",
+				       fl_log_errno(r))
+			     : 0;
+	}
 	explain_assign(failure, r, snapshot->services[given]);
 	while (given-- > 0)
 		take_back(writer, snapshot->services[given]);
