@@ -62,13 +62,14 @@ struct {
 /* What the programs remember. */
 
 /** One generation of nat flows; the agent makes others of the same shape,
- * of any size, and puts them into `nat`. */
+ * of any size, and puts them into `nat`. Sizes, not types: Linux 6.1 takes a
+ * table with BTF and one without for different shapes. */
 struct nat_table {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 2 * FL_NAT_FIRST_SIZE);
-	__type(key, struct fl_flow);
-	__type(value, struct fl_nat_entry);
+	__uint(key_size, sizeof(struct fl_flow));
+	__uint(value_size, sizeof(struct fl_nat_entry));
 };
 
 struct {

@@ -295,10 +295,11 @@ static bool is_free_of_us(void *context)
 Test(links, the_program_follows_the_name)
 {
 	start();
-	test_run("ip link set v0 name other0");
+	/* Down first: Linux 6.1 renames no interface that is up. */
+	test_run("ip link set v0 down && ip link set v0 name other0 && ip link set other0 up");
 	cr_assert(test_loop_until(&loop, is_absent, &first));
 	cr_assert(test_loop_until(&loop, is_free_of_us, (void *)"other0"));
-	test_run("ip link set p0 name v0");
+	test_run("ip link set p0 down && ip link set p0 name v0 && ip link set v0 up");
 	cr_assert(test_loop_until(&loop, is_attached, &first));
 	cr_expect_eq(device("v0").xdp_prog, program_id(kernel.edge_fd));
 	stop();
