@@ -370,6 +370,19 @@ Test(routes, a_stale_neighbour_is_confirmed)
 	stop();
 }
 
+Test(routes, gateways_of_answers_are_kept_though_no_endpoint_needs_them)
+{
+	test_run("ip route add default via 198.51.100.254");
+	start();
+	cr_expect(test_loop_until(&loop, is_reachable, (void *)"198.51.100.254"));
+	test_run("ip route add 10.0.0.0/8 nexthop via 192.0.2.11 nexthop via 192.0.2.12");
+	cr_expect(test_loop_until(&loop, is_reachable, (void *)"192.0.2.11"));
+	cr_expect(test_loop_until(&loop, is_reachable, (void *)"192.0.2.12"));
+	test_run("ip neigh flush all");
+	cr_expect(test_loop_until(&loop, is_reachable, (void *)"198.51.100.254"));
+	stop();
+}
+
 Test(routes, sources_by_mode_and_configuration)
 {
 	struct fl_ip nat[] = { ip("192.0.2.5"), ip("2001:db8:1::5") };

@@ -165,6 +165,83 @@ int fl_fib_route(struct fl_netlink *netlink, const struct fl_ip *addr, struct fl
 	return 0;
 }
 
+/** Gateway and interface of one hop, from the attributes of a route or of one of
+ * its RTA_MULTIPATH. */
+static void take_gateway(
+	const struct nlattr *attr, unsigned char af, struct fl_gateway *gateway, bool *found)
+{
+	switch (mnl_attr_get_type(attr)) {
+	case RTA_OIF:
+		gateway->ifindex = mnl_attr_get_u32(attr);
+		break;
+	case RTA_GATEWAY:
+		*found |= get_ip(attr, af, &gateway->addr);
+		break;
+	case RTA_VIA:
+		*found |= parse_via(attr, &gateway->addr);
+		break;
+	}
+}
+
+static size_t multipath_gateways(const struct nlattr *multipath, unsigned char af, size_t count,
+	struct fl_gateway ret[FL_GATEWAYS_MAX])
+{
+	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
+	size_t left = mnl_attr_get_payload_len(multipath);
+
+	while (left >= sizeof(*hop) && hop->rtnh_len >= sizeof(*hop) && hop->rtnh_len <= left &&
+		count < FL_GATEWAYS_MAX) {
+		struct fl_gateway gateway = { .ifindex = hop->rtnh_ifindex };
+		const struct nlattr *attr;
+		bool found = false;
+
+		mnl_attr_for_each_payload(
+			(const void *)RTNH_DATA(hop), hop->rtnh_len - RTNH_LENGTH(0)) {
+			take_gateway(attr, af, &gateway, &found);
+		}
+		if (found)
+			ret[count++] = gateway;
+		if ((size_t)RTNH_ALIGN(hop->rtnh_len) >= left)
+			break;
+		left -= RTNH_ALIGN(hop->rtnh_len);
+		hop = RTNH_NEXT(hop);
+	}
+	return count;
+}
+
+size_t fl_fib_gateways(const struct nlmsghdr *message, struct fl_gateway ret[FL_GATEWAYS_MAX])
+{
+	const struct rtmsg *info = mnl_nlmsg_get_payload(message);
+	struct fl_gateway gateway = { 0 };
+	const struct nlattr *attr;
+	bool found = false;
+	size_t count = 0;
+
+	if (message->nlmsg_type != RTM_NEWROUTE ||
+		mnl_nlmsg_get_payload_len(message) < sizeof(*info) ||
+		info->rtm_type != RTN_UNICAST || (info->rtm_flags & RTM_F_CLONED))
+		return 0;
+	mnl_attr_for_each(attr, message, sizeof(*info)) {
+		take_gateway(attr, info->rtm_family, &gateway, &found);
+		if (mnl_attr_get_type(attr) == RTA_MULTIPATH)
+			count = multipath_gateways(attr, info->rtm_family, count, ret);
+	}
+	if (found && gateway.ifindex && count < FL_GATEWAYS_MAX)
+		ret[count++] = gateway;
+	return count;
+}
+
+int fl_fib_routes(struct fl_netlink *netlink, mnl_cb_t each, void *context)
+{
+	int code = -EINTR;
+
+	/* A dump that was overtaken has shown what was not new; the rest is notified. */
+	mnl_nlmsg_put_extra_header(
+		fl_netlink_request(netlink, RTM_GETROUTE, NLM_F_DUMP), sizeof(struct rtmsg));
+	code = fl_netlink_ask(netlink, each, context);
+	return code == -EINTR ? 0 : code;
+}
+
 /* ------------------------------------------------------------ neighbours */
 
 struct neighbour_answer {

@@ -41,6 +41,19 @@ int fl_fib_neighbour(struct fl_netlink *netlink, uint32_t ifindex, const struct 
  * @return 0, -errno */
 int fl_fib_probe(struct fl_netlink *netlink, uint32_t ifindex, const struct fl_ip *addr);
 
+/** A gateway that a route names. */
+struct fl_gateway {
+	uint32_t ifindex;
+	struct fl_ip addr;
+};
+#define FL_GATEWAYS_MAX 16 /**< of one route; more are left out */
+
+/** The gateways in RTM_NEWROUTE. @return how many; 0 for any other message */
+size_t fl_fib_gateways(const struct nlmsghdr *message, struct fl_gateway ret[FL_GATEWAYS_MAX]);
+
+/** Call `each` with RTM_NEWROUTE of every route there is. @return 0, -errno */
+int fl_fib_routes(struct fl_netlink *netlink, mnl_cb_t each, void *context);
+
 /** What a notification is about. */
 enum fl_fib_news {
 	FL_NEWS_NONE,      /**< nothing that could change a route or a neighbour of ours */

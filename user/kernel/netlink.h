@@ -31,6 +31,7 @@ struct nlmsghdr *fl_netlink_request(struct fl_netlink *netlink, uint16_t type, u
 /**
  * Send what fl_netlink_request() began and hand every message of the answer to
  * `each` (NULL: only success matters) until the kernel says that it is complete.
+ * `each` must not ask anything itself.
  * @return 0, -errno as the kernel says (-EINTR: a dump was overtaken by a
  *         change and may be asked again), -ETIMEDOUT
  */

@@ -26,14 +26,11 @@ struct fl_reach {
 	struct fl_reach_hooks hooks;
 	struct fl_netlink *netlink;
 	struct fl_netlink_watch *watch;
-	uv_timer_t work;     /**< resolves what is dirty */
-	uv_timer_t patience; /**< neighbours that are due */
-	unsigned handles;    /**< of these two, not yet closed */
+	uv_timer_t work; /**< resolves what is dirty */
 	struct fl_devices *devices;
+	struct fl_nexts *nexts;
 	struct fl_destination *destinations; /**< by address */
 	struct fl_destination *dirty;        /**< queue */
-	struct fl_next *nexts;               /**< by key */
-	struct fl_next *touched;
 
 	bool all_changed[FL_FAMILIES];
 	struct fl_prefix changed[PREFIXES_MAX];
@@ -45,135 +42,12 @@ struct fl_reach {
 /* ---------------------------------------------------------------- timers */
 
 static void work_fire(uv_timer_t *timer);
-static void patience_fire(uv_timer_t *timer);
 
 /** Have the dirty ones resolved after a pause, or sooner if that was asked for. */
 static void work_in(struct fl_reach *r, uint64_t pause_ms)
 {
 	if (!uv_is_active((uv_handle_t *)&r->work) || uv_timer_get_due_in(&r->work) > pause_ms)
 		uv_timer_start(&r->work, work_fire, pause_ms, 0);
-}
-
-static void patience_until(struct fl_reach *r, uint64_t due_ms)
-{
-	uint64_t now = uv_now(r->loop), wait = due_ms > now ? due_ms - now : 0;
-
-	if (!due_ms)
-		return;
-	/* Whole seconds, so that many neighbours share few wake-ups; what is due
-	 * sooner is rare and urgent. */
-	if (wait >= 1000)
-		wait = (wait + 999) / 1000 * 1000;
-	if (!uv_is_active((uv_handle_t *)&r->patience) || uv_timer_get_due_in(&r->patience) > wait)
-		uv_timer_start(&r->patience, patience_fire, wait, 0);
-}
-
-/* ----------------------------------------------------------------- nexts */
-
-static struct fl_next *next_find(
-	const struct fl_reach *r, uint32_t ifindex, const struct fl_ip *addr)
-{
-	struct fl_next_key key = { ifindex, *addr };
-	struct fl_next *n;
-
-	HASH_FIND(hh, r->nexts, &key, sizeof(key), n);
-	return n;
-}
-
-static void next_say(const struct fl_reach *r, const struct fl_next *n)
-{
-	const struct fl_link *device = fl_devices_find(r->devices, n->key.ifindex);
-	bool lost = n->state.belief == FL_NEIGHBOUR_LOST;
-	char text[FL_IP_TEXT];
-
-	fl_log(lost ? FL_LOG_WARNING : FL_LOG_DEBUG, "routes",
-		lost ? "neighbour does not answer" : "neighbour is known",
-		FL_STR("neighbour", fl_ip_format(&n->key.addr, text)),
-		FL_STR("interface", device ? device->name : "?"));
-}
-
-static void next_probe(const struct fl_reach *r, const struct fl_next *n)
-{
-	int code = fl_fib_probe(r->netlink, n->key.ifindex, &n->key.addr);
-	char text[FL_IP_TEXT];
-
-	/* ENODEV, ENETDOWN: the device went, and its notification is on the way. */
-	if (code < 0 && code != -ENODEV && code != -ENETDOWN)
-		fl_log(FL_LOG_WARNING, "routes", "cannot make the kernel resolve a neighbour",
-			FL_STR("neighbour", fl_ip_format(&n->key.addr, text)), FL_ERR(code));
-}
-
-/** Read the kernel's entry and act on it. @return whether its MAC or use changed */
-static bool next_look(struct fl_reach *r, struct fl_next *n)
-{
-	uint64_t now = uv_now(r->loop);
-	unsigned actions;
-	uint8_t mac[6];
-	uint16_t nud;
-	bool has_mac;
-
-	if (fl_fib_neighbour(r->netlink, n->key.ifindex, &n->key.addr, &nud, &has_mac, mac) < 0) {
-		/* The device is gone, or no answer: as if there were no entry. */
-		nud = 0;
-		has_mac = false;
-	}
-	actions = fl_neighbour_feed(&n->state, nud, has_mac ? mac : NULL, now);
-	actions |= fl_neighbour_tick(&n->state, now); /* a stale one may be due at once */
-	if (actions & FL_NEIGHBOUR_PROBE)
-		next_probe(r, n);
-	if (actions & FL_NEIGHBOUR_CHANGED)
-		next_say(r, n);
-	patience_until(r, n->state.due_ms);
-	return actions & FL_NEIGHBOUR_CHANGED;
-}
-
-/** @return the next, new or not; NULL when out of memory */
-static struct fl_next *next_get(struct fl_reach *r, uint32_t ifindex, const struct fl_ip *addr)
-{
-	struct fl_next *n = next_find(r, ifindex, addr);
-
-	if (n)
-		return n;
-	n = calloc(1, sizeof(*n));
-	if (!n)
-		return NULL;
-	n->key.ifindex = ifindex;
-	n->key.addr = *addr;
-	HASH_ADD(hh, r->nexts, key, sizeof(n->key), n);
-	if (!n->hh.tbl) {
-		free(n);
-		return NULL;
-	}
-	r->hooks.added(r->hooks.context, ifindex);
-	next_look(r, n);
-	return n;
-}
-
-static void next_touch(struct fl_reach *r, struct fl_next *n)
-{
-	if (n->touched)
-		return;
-	n->touched = true;
-	DL_APPEND2(r->touched, n, touched_prev, touched_next);
-}
-
-static void next_free(struct fl_reach *r, struct fl_next *n)
-{
-	if (n->touched)
-		DL_DELETE2(r->touched, n, touched_prev, touched_next);
-	HASH_DELETE(hh, r->nexts, n);
-	free(n);
-}
-
-static void next_publish(struct fl_reach *r, struct fl_next *n)
-{
-	struct fl_destination *d;
-
-	DL_FOREACH2(n->destinations, d, next_next)
-	{
-		if (d->resolved)
-			r->hooks.changed(r->hooks.context, d);
-	}
 }
 
 /* ---------------------------------------------------------- destinations */
@@ -248,8 +122,7 @@ static void destination_join(struct fl_reach *r, struct fl_destination *d, struc
 		return;
 	if (old) {
 		DL_DELETE2(old->destinations, d, next_prev, next_next);
-		if (!old->destinations)
-			next_free(r, old);
+		fl_nexts_put(r->nexts, old);
 	}
 	if (n)
 		DL_APPEND2(n->destinations, d, next_prev, next_next);
@@ -282,7 +155,8 @@ static int resolve(struct fl_reach *r, struct fl_destination *d)
 	if (code < 0)
 		return code;
 	if (route.kind == FL_ROUTE_VIA)
-		n = next_get(r, route.ifindex, route.has_gateway ? &route.gateway : &d->addr);
+		n = fl_nexts_get(
+			r->nexts, route.ifindex, route.has_gateway ? &route.gateway : &d->addr);
 	destination_join(r, d, n);
 	d->route = route;
 	d->resolved = true;
@@ -390,12 +264,14 @@ static void note_device(struct fl_reach *r, uint32_t ifindex)
 	work_later(r);
 }
 
-static void note_neighbour(struct fl_reach *r, const struct fl_fib_change *change)
+/** Answers to clients may go by any gateway there is. */
+static void keep_gateways(struct fl_reach *r, const struct nlmsghdr *message)
 {
-	struct fl_next *n = next_find(r, change->ifindex, &change->neighbour);
+	struct fl_gateway gateways[FL_GATEWAYS_MAX];
+	size_t count = fl_fib_gateways(message, gateways);
 
-	if (n)
-		next_touch(r, n);
+	for (size_t i = 0; i < count; i++)
+		fl_nexts_keep(r->nexts, gateways[i].ifindex, &gateways[i].addr);
 }
 
 static void netlink_message(void *context, const struct nlmsghdr *message)
@@ -407,6 +283,8 @@ static void netlink_message(void *context, const struct nlmsghdr *message)
 	switch (fl_devices_feed(r->devices, message, &ifindex)) {
 	case FL_DEVICE_CHANGED:
 		note_device(r, ifindex);
+		if (!fl_devices_find(r->devices, ifindex))
+			fl_nexts_device_gone(r->nexts, ifindex);
 		return;
 	case FL_DEVICE_UP:
 		note_all(r);
@@ -414,6 +292,7 @@ static void netlink_message(void *context, const struct nlmsghdr *message)
 	case FL_DEVICE_SAME:
 		break;
 	}
+	keep_gateways(r, message);
 	switch (fl_fib_parse(message, &change)) {
 	case FL_NEWS_PREFIX:
 		note_prefix(r, &change.prefix);
@@ -425,7 +304,7 @@ static void netlink_message(void *context, const struct nlmsghdr *message)
 		note_all(r);
 		break;
 	case FL_NEWS_NEIGHBOUR:
-		note_neighbour(r, &change);
+		fl_nexts_touch(r->nexts, change.ifindex, &change.neighbour);
 		break;
 	case FL_NEWS_NONE:
 		break;
@@ -434,45 +313,71 @@ static void netlink_message(void *context, const struct nlmsghdr *message)
 
 static void netlink_settled(void *context)
 {
+	fl_nexts_look(((struct fl_reach *)context)->nexts);
+}
+
+static void next_changed(void *context, struct fl_next *next)
+{
+	struct fl_reach *r = context;
+	struct fl_destination *d;
+
+	DL_FOREACH2(next->destinations, d, next_next) {
+		if (d->resolved)
+			r->hooks.changed(r->hooks.context, d);
+	}
+}
+
+static void next_added(void *context, uint32_t ifindex)
+{
 	struct fl_reach *r = context;
 
-	while (r->touched) {
-		struct fl_next *n = r->touched;
+	r->hooks.added(r->hooks.context, ifindex);
+}
 
-		n->touched = false;
-		DL_DELETE2(r->touched, n, touched_prev, touched_next);
-		if (next_look(r, n))
-			next_publish(r, n);
+/** Distinct gateways found by a dump, which no other question may interrupt. */
+struct gateways {
+	struct fl_gateway items[FL_NEXTS_GATEWAYS_MAX];
+	size_t count;
+};
+
+static int collect_gateways(const struct nlmsghdr *message, void *context)
+{
+	struct gateways *list = context;
+	struct fl_gateway found[FL_GATEWAYS_MAX];
+	size_t count = fl_fib_gateways(message, found);
+
+	for (size_t i = 0; i < count && list->count < FL_NEXTS_GATEWAYS_MAX; i++) {
+		size_t j = 0;
+
+		while (j < list->count && memcmp(&list->items[j], &found[i], sizeof(found[i])) != 0)
+			j++;
+		if (j == list->count)
+			list->items[list->count++] = found[i];
 	}
+	return MNL_CB_OK;
+}
+
+/** Everything that notifications would have told. @return 0, -errno */
+static int look_at_all(struct fl_reach *r)
+{
+	struct gateways gateways = { .count = 0 };
+	int code = fl_devices_load(r->devices, r->netlink);
+
+	if (code == 0)
+		code = fl_fib_routes(r->netlink, collect_gateways, &gateways);
+	for (size_t i = 0; i < gateways.count; i++)
+		fl_nexts_keep(r->nexts, gateways.items[i].ifindex, &gateways.items[i].addr);
+	fl_nexts_touch_all(r->nexts);
+	note_all(r);
+	return code;
 }
 
 static void netlink_lost(void *context)
 {
-	struct fl_reach *r = context;
-	struct fl_next *n;
-	int code = fl_devices_load(r->devices, r->netlink);
+	int code = look_at_all(context);
 
-	fl_log(FL_LOG_WARNING, "routes", "notifications were lost, looking at everything again",
-		FL_INT("code", code));
-	for (n = r->nexts; n; n = n->hh.next)
-		next_touch(r, n);
-	note_all(r);
-}
-
-static void patience_fire(uv_timer_t *timer)
-{
-	struct fl_reach *r = timer->data;
-	struct fl_next *n;
-
-	for (n = r->nexts; n; n = n->hh.next) {
-		unsigned actions = fl_neighbour_tick(&n->state, uv_now(r->loop));
-
-		if (actions & FL_NEIGHBOUR_PROBE)
-			next_probe(r, n);
-		if ((actions & FL_NEIGHBOUR_LOOK) && next_look(r, n))
-			next_publish(r, n);
-		patience_until(r, n->state.due_ms);
-	}
+	fl_log(FL_LOG_WARNING, "routes", "notifications were lost, looked at everything again",
+		FL_STR("result", fl_log_errno(code)));
 }
 
 /* ----------------------------------------------------------- start, stop */
@@ -484,17 +389,15 @@ static void reach_free(struct fl_reach *r)
 	HASH_ITER(hh, r->destinations, d, next) {
 		destination_free(r, d);
 	}
+	fl_nexts_close(r->nexts);
 	fl_devices_free(r->devices);
 	fl_netlink_close(r->netlink);
 	free(r);
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void work_closed(uv_handle_t *handle)
 {
-	struct fl_reach *r = handle->data;
-
-	if (--r->handles == 0)
-		reach_free(r);
+	reach_free(handle->data);
 }
 
 void fl_reach_stop(struct fl_reach *r)
@@ -503,8 +406,7 @@ void fl_reach_stop(struct fl_reach *r)
 		return;
 	fl_netlink_unwatch(r->watch);
 	r->watch = NULL;
-	uv_close((uv_handle_t *)&r->work, timer_closed);
-	uv_close((uv_handle_t *)&r->patience, timer_closed);
+	uv_close((uv_handle_t *)&r->work, work_closed);
 }
 
 static int subscribe(struct fl_reach *r)
@@ -516,14 +418,20 @@ static int subscribe(struct fl_reach *r)
 		.settled = netlink_settled,
 		.lost = netlink_lost,
 		.context = r };
+	const struct fl_nexts_hooks next_hooks = {
+		.changed = next_changed, .added = next_added, .context = r
+	};
 	int code = fl_netlink_open(&r->netlink);
 
-	if (code == 0)
-		code = fl_netlink_watch(
-			r->loop, groups, sizeof(groups) / sizeof(groups[0]), &hooks, &r->watch);
-	if (code == 0)
-		code = fl_devices_load(r->devices, r->netlink);
-	return code;
+	if (code < 0)
+		return code;
+	r->nexts = fl_nexts_new(r->loop, r->netlink, &next_hooks);
+	r->devices = fl_devices_new();
+	if (!r->nexts || !r->devices)
+		return -ENOMEM;
+	code = fl_netlink_watch(
+		r->loop, groups, sizeof(groups) / sizeof(groups[0]), &hooks, &r->watch);
+	return code < 0 ? code : look_at_all(r);
 }
 
 int fl_reach_start(uv_loop_t *loop, const struct fl_reach_hooks *hooks, struct fl_reach **ret)
@@ -536,11 +444,8 @@ int fl_reach_start(uv_loop_t *loop, const struct fl_reach_hooks *hooks, struct f
 	r->loop = loop;
 	r->hooks = *hooks;
 	uv_timer_init(loop, &r->work);
-	uv_timer_init(loop, &r->patience);
-	r->work.data = r->patience.data = r;
-	r->handles = 2;
-	r->devices = fl_devices_new();
-	code = r->devices ? subscribe(r) : -ENOMEM;
+	r->work.data = r;
+	code = subscribe(r);
 	if (code < 0) {
 		fl_reach_stop(r);
 		return code;

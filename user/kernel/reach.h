@@ -5,7 +5,7 @@
 
 #include "kernel/fib.h"
 #include "kernel/hash.h"
-#include "kernel/neighbour.h"
+#include "kernel/nexts.h"
 
 /**
  * @file reach.h
@@ -20,20 +20,6 @@
  * routes after a pause that lets a burst of changes end.
  */
 struct fl_reach;
-
-/** Whom the frames go to: a gateway, or the destination itself. */
-struct fl_next {
-	struct fl_next_key {
-		uint32_t ifindex;
-		struct fl_ip addr;
-	} key;
-	struct fl_neighbour state;
-	/* Private to reach.c. */
-	struct fl_destination *destinations;
-	bool touched;
-	struct fl_next *touched_prev, *touched_next;
-	UT_hash_handle hh;
-};
 
 struct fl_destination {
 	struct fl_ip addr;
