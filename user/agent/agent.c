@@ -55,10 +55,13 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct fl_agent *agent = timer->data;
 	struct fl_failure failure = { 0 };
+	int next_ms = fl_nat_tick(&agent->kernel->maps, fl_clock_boot_s(), &failure);
 
-	if (fl_nat_tick(&agent->kernel->maps, fl_clock_boot_s(), &failure) < 0)
+	if (next_ms < 0)
 		say_failure("the nat table cannot grow", &failure);
 	fl_writer_tick(agent->writer, fl_clock_boot_s());
+	/* Sooner while the nat table fills: a burst must not find it full. */
+	uv_timer_set_repeat(timer, next_ms > 0 ? (uint64_t)next_ms : TICK_MS);
 }
 
 static void start_handles(struct fl_agent *agent)
