@@ -82,6 +82,9 @@ static void open_maps(struct test_view *t)
 	t->maps.endpoints = calloc(limits.endpoints + 1, sizeof(*t->maps.endpoints));
 	t->maps.slots = calloc(limits.slots, sizeof(*t->maps.slots));
 	t->maps.nexthops = calloc(FL_NEXTHOPS_MAX, sizeof(*t->maps.nexthops));
+	t->maps.nat_used = calloc(limits.endpoints + 1, sizeof(*t->maps.nat_used));
+	t->maps.nat_used[1] = (struct fl_nat_used_row){ .tcp = 2, .udp = 1 };
+	t->maps.nat_used[limits.endpoints].tcp = 1; /* of an endpoint that is gone */
 }
 
 struct test_view *test_view_new(void)
@@ -168,6 +171,7 @@ void test_view_free(struct test_view *t)
 	free(t->maps.endpoints);
 	free(t->maps.slots);
 	free(t->maps.nexthops);
+	free(t->maps.nat_used);
 	free(t);
 }
 

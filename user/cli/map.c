@@ -80,25 +80,26 @@ void fl_show_maps(json_t *value, FILE *out)
 	fl_table_print(value, columns, 0, 0, out);
 }
 
-/* A value in one line: an object as "a=1 b=2", a list as "1,2". */
-static void put_value(json_t *value, FILE *out)
+/* A value in one line: an object as "a=1 b={c=2}", a list as "1,2". */
+static void put_value(json_t *value, bool inner, FILE *out)
 {
 	const char *key;
 	json_t *item;
 	size_t i;
 
 	if (json_is_object(value)) {
-		const char *space = "";
+		const char *space = inner ? "{" : "";
 
 		json_object_foreach(value, key, item) {
 			fprintf(out, "%s%s=", space, key);
-			put_value(item, out);
+			put_value(item, true, out);
 			space = " ";
 		}
+		fputs(inner ? "}" : "", out);
 	} else if (json_is_array(value)) {
 		json_array_foreach(value, i, item) {
 			fputs(i ? "," : "", out);
-			put_value(item, out);
+			put_value(item, true, out);
 		}
 	} else if (json_is_string(value)) {
 		fl_text_show(json_string_value(value), out);
@@ -115,9 +116,9 @@ void fl_show_map(json_t *value, FILE *out)
 	if (!json_array_size(value))
 		fputs("no rows in use\n", out);
 	json_array_foreach(value, i, row) {
-		put_value(json_object_get(row, "key"), out);
+		put_value(json_object_get(row, "key"), false, out);
 		fputs("  ", out);
-		put_value(json_object_get(row, "value"), out);
+		put_value(json_object_get(row, "value"), false, out);
 		fputc('\n', out);
 	}
 }

@@ -59,7 +59,7 @@ static const struct fl_endpoint_row *endpoint_row(const struct fl_view *view,
 	const struct fl_endpoint_row *row;
 
 	if (!view->maps || !view->maps->endpoints || !endpoint->id ||
-		endpoint->id >= view->maps->limits.endpoints)
+		endpoint->id > view->maps->limits.endpoints)
 		return NULL;
 	row = &view->maps->endpoints[endpoint->id];
 	return row->service == service->id && service->id ? row : NULL;
@@ -151,7 +151,7 @@ static void put_slots(
 	const struct fl_view *view, const struct fl_service *service, struct fl_json_text *json)
 {
 	bool mapped = view->maps && view->maps->services && view->maps->slots && service->id &&
-		      service->id < view->maps->limits.services;
+		      service->id <= view->maps->limits.services;
 	struct fl_slot_counts counts = { 0 };
 	uint64_t size = 0;
 

@@ -10,13 +10,13 @@
 
 /** Bytes of a request's line and headers, about: libmicrohttpd's pool for one connection. */
 #define CONNECTION_MEMORY 16384
-#define DEADLINE_TICK_MS  250
 
 /** One connection. libmicrohttpd keeps the pointer. */
 struct fl_client {
 	struct fl_client *prev, *next;
 	int fd;
-	bool asked;
+	bool asked;           /**< its request has arrived */
+	bool cut;             /**< is being closed */
 	uint64_t deadline_ms; /**< by the loop's clock */
 };
 
@@ -31,18 +31,39 @@ static size_t keep_escapes(void *context, struct MHD_Connection *connection, cha
 /* The daemon notices that the peer has gone, and cleans up. */
 static void cut(struct fl_client *client)
 {
+	client->cut = true;
 	shutdown(client->fd, SHUT_RDWR);
+}
+
+static void on_deadlines(uv_timer_t *timer);
+
+/* Wake up at the next deadline, and not before. */
+static void await_deadline(struct fl_listener *listener)
+{
+	uint64_t now_ms = uv_now(listener->deadlines.loop);
+	uint64_t next_ms = UINT64_MAX;
+	struct fl_client *client;
+
+	DL_FOREACH(listener->clients, client)
+		if (!client->cut && client->deadline_ms < next_ms)
+			next_ms = client->deadline_ms;
+	if (next_ms == UINT64_MAX)
+		uv_timer_stop(&listener->deadlines);
+	else
+		uv_timer_start(&listener->deadlines, on_deadlines,
+			next_ms > now_ms ? next_ms - now_ms : 0, 0);
 }
 
 static void on_deadlines(uv_timer_t *timer)
 {
 	struct fl_listener *listener = timer->data;
-	uint64_t now = uv_now(timer->loop);
+	uint64_t now_ms = uv_now(timer->loop);
 	struct fl_client *client;
 
 	DL_FOREACH(listener->clients, client)
-		if (now >= client->deadline_ms)
+		if (now_ms >= client->deadline_ms)
 			cut(client);
+	await_deadline(listener);
 }
 
 /* So that who connects and says nothing keeps nobody out. */
@@ -53,9 +74,8 @@ static void make_room(struct fl_listener *listener)
 	if (listener->client_count + 1 < listener->client_max)
 		return;
 	DL_FOREACH(listener->clients, client) {
-		if (client->asked || !client->deadline_ms)
+		if (client->asked || client->cut)
 			continue;
-		client->deadline_ms = 0; /* cut already */
 		cut(client);
 		return;
 	}
@@ -79,9 +99,8 @@ static void client_came(struct fl_listener *listener, struct MHD_Connection *con
 	client->deadline_ms = uv_now(listener->deadlines.loop) + listener->request_ms;
 	make_room(listener);
 	DL_APPEND(listener->clients, client);
-	if (listener->client_count++ == 0)
-		uv_timer_start(
-			&listener->deadlines, on_deadlines, DEADLINE_TICK_MS, DEADLINE_TICK_MS);
+	listener->client_count++;
+	await_deadline(listener);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -99,8 +118,8 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 	DL_DELETE(listener->clients, client);
 	free(client);
 	*socket_context = NULL;
-	if (--listener->client_count == 0)
-		uv_timer_stop(&listener->deadlines);
+	listener->client_count--;
+	await_deadline(listener);
 }
 
 void fl_listener_asked(struct fl_listener *listener, struct MHD_Connection *connection)
@@ -113,6 +132,7 @@ void fl_listener_asked(struct fl_listener *listener, struct MHD_Connection *conn
 		return;
 	client->asked = true;
 	client->deadline_ms = uv_now(listener->deadlines.loop) + listener->answer_ms;
+	await_deadline(listener);
 }
 
 static void on_pump(uv_timer_t *timer)

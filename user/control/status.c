@@ -4,6 +4,7 @@
 #include "control/api.h"
 #include "control/warnings.h"
 #include "core/clock.h"
+#include "observe/flows.h"
 
 static void put_node(const struct fl_view *view, struct fl_json_text *json)
 {
@@ -70,7 +71,7 @@ static bool slots_used(const struct fl_maps *maps, uint64_t *ret)
 	*ret = 0;
 	if (!maps || !maps->services)
 		return false;
-	for (uint32_t i = 1; i < maps->limits.services; i++)
+	for (uint32_t i = 1; i <= maps->limits.services; i++)
 		for (int family = 0; family < FL_FAMILIES; family++) {
 			int now = FL_REGION_CLASS(maps->services[i].region[family]);
 			int old = FL_REGION_CLASS(maps->services[i].old_region[family]);
@@ -86,14 +87,15 @@ static void put_limits(const struct fl_view *view, struct fl_json_text *json)
 	const struct fl_limits *limits = &view->config->limits;
 	uint64_t services = view->applied ? view->applied->service_count : 0;
 	uint64_t endpoints = view->applied ? view->applied->endpoint_count : 0;
-	uint64_t slots;
-	bool known = slots_used(view->maps, &slots);
+	uint64_t slots, flows;
+	bool slots_known = slots_used(view->maps, &slots);
+	bool flows_known = fl_flows_count(view->maps, &flows);
 
 	fl_json_object(json, "limits");
 	put_limit(json, "services", limits->services, &services);
 	put_limit(json, "endpoints", limits->endpoints, &endpoints);
-	put_limit(json, "slots", limits->slots, known ? &slots : NULL);
-	put_limit(json, "flows", limits->flows, NULL);
+	put_limit(json, "slots", limits->slots, slots_known ? &slots : NULL);
+	put_limit(json, "flows", limits->flows, flows_known ? &flows : NULL);
 	fl_json_end(json);
 }
 

@@ -87,7 +87,7 @@ static uint32_t leads_to(const struct fl_view *view, const struct fl_endpoint *e
 	const struct fl_maps *maps = view->maps;
 	uint32_t nexthop;
 
-	if (!endpoint->id || endpoint->id >= maps->limits.endpoints)
+	if (!endpoint->id || endpoint->id > maps->limits.endpoints)
 		return 0;
 	nexthop = maps->endpoints[endpoint->id].nexthop;
 	if (!nexthop || nexthop >= FL_NEXTHOPS_MAX ||

@@ -6,6 +6,7 @@
 #include "core/cleanup.h"
 #include "kernel/reader.h"
 #include "observe/family.h"
+#include "observe/flows.h"
 #include "observe/metrics.h"
 
 /*
@@ -203,8 +204,7 @@ static void put_endpoint_states(struct writer *w)
 			put_sample(w, &connections, &w->series[i], NULL, w->series[i].connections);
 }
 
-/* @return live nat flows over all endpoints */
-static uint64_t put_endpoints(struct writer *w)
+static void put_endpoints(struct writer *w)
 {
 	static const struct fl_metric_family packets = { "fairlead_endpoint_packets", FL_COUNTER,
 		NULL, "Packets from clients to the endpoint." };
@@ -213,10 +213,9 @@ static uint64_t put_endpoints(struct writer *w)
 	static const struct fl_metric_family flows = { "fairlead_endpoint_new_flows", FL_COUNTER,
 		NULL, "Flows opened to the endpoint." };
 	const struct fl_snapshot *snapshot = w->view->applied;
-	uint64_t connections = 0;
 
 	if (!snapshot || !begin_series(w, snapshot->endpoint_count))
-		return 0;
+		return;
 	for (size_t i = 0; i < snapshot->service_count; i++)
 		for (size_t j = 0; j < snapshot->services[i]->endpoint_count; j++)
 			read_endpoint(
@@ -225,10 +224,7 @@ static uint64_t put_endpoints(struct writer *w)
 	put_endpoint_counts(w, &bytes, offsetof(struct fl_endpoint_stats, bytes));
 	put_endpoint_counts(w, &flows, offsetof(struct fl_endpoint_stats, new_flows));
 	put_endpoint_states(w);
-	for (size_t i = 0; i < w->count; i++)
-		connections += w->series[i].connections;
 	end_series(w);
-	return connections;
 }
 
 /* ------------------------------------------------------- reasons and tables */
@@ -274,7 +270,7 @@ static void put_slots(struct writer *w)
 		const struct fl_service *service = snapshot->services[i];
 		struct fl_slot_counts counts = { 0 };
 
-		if (!service->id || service->id >= maps->limits.services)
+		if (!service->id || service->id > maps->limits.services)
 			continue;
 		for (int f = 0; f < FL_FAMILIES; f++)
 			fl_read_slots(maps, maps->services[service->id].region[f], &counts);
@@ -292,22 +288,20 @@ static void put_slots(struct writer *w)
 	}
 }
 
-static void put_tables(struct writer *w, uint64_t connections)
+static void put_tables(struct writer *w)
 {
 	static const struct fl_metric_family entries = { "fairlead_flow_table_entries", FL_GAUGE,
 		NULL, "Flows that a table remembers." };
 	static const struct fl_metric_family all_pins = { "fairlead_pins", FL_GAUGE, NULL,
 		"Flows whose slot moves and that are remembered for it." };
-	uint64_t pins, opening;
+	uint64_t flows, pins, opening;
 
-	if (!has_map(w, FL_MAP_nat_used) && !has_map(w, FL_MAP_pins))
+	if (!fl_flows_count(w->view->maps, &flows))
 		return;
 	fl_family_begin(w->out, w->format, &entries);
-	if (has_map(w, FL_MAP_nat_used)) {
-		fl_family_name(w->out, &entries);
-		fl_family_label(w->out, true, "table", "nat");
-		fl_family_value(w->out, true, connections);
-	}
+	fl_family_name(w->out, &entries);
+	fl_family_label(w->out, true, "table", "nat");
+	fl_family_value(w->out, true, flows);
 	if (!has_map(w, FL_MAP_pins) || !has_map(w, FL_MAP_opening) ||
 		fl_read_entries(w->view->maps, FL_MAP_pins, &pins) < 0 ||
 		fl_read_entries(w->view->maps, FL_MAP_opening, &opening) < 0)
@@ -327,13 +321,12 @@ void fl_metrics_write_traffic(
 	const struct fl_view *view, enum fl_metrics_format format, struct fl_text *out)
 {
 	struct writer w = { .view = view, .format = format, .out = out };
-	uint64_t connections;
 
 	put_reasons(&w);
 	put_frontends(&w);
-	connections = put_endpoints(&w);
+	put_endpoints(&w);
 	put_slots(&w);
-	put_tables(&w, connections);
+	put_tables(&w);
 	if (format == FL_METRICS_OPENMETRICS)
 		fl_text_puts(out, "# EOF\n");
 	if (w.labels.failed)

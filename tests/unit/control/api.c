@@ -235,7 +235,7 @@ Test(control_api, status)
 		"{\"enabled\":false,\"reason\":\"not supported by this version\"}");
 	expect(json_incref(json_object_get(value, "limits")),
 		"{\"services\":{\"used\":2,\"limit\":64},\"endpoints\":{\"used\":6,\"limit\":256},"
-		"\"slots\":{\"used\":502,\"limit\":16064},\"flows\":{\"used\":null,\"limit\":1024}"
+		"\"slots\":{\"used\":502,\"limit\":16064},\"flows\":{\"used\":4,\"limit\":1024}"
 		"}");
 	json_decref(value);
 }

@@ -373,7 +373,7 @@ Test(control_server, a_hundred_at_once)
 	static const char request[] = "GET /api/v1/endpoints HTTP/1.1\r\n" HOST "\r\n";
 	int fds[100];
 
-	test_view_grow(view, 50, 20);
+	test_view_grow(view, 60, 40); /* more than the loop writes itself */
 	server = test_server_start(view, true, &limits);
 	for (int i = 0; i < 100; i++) {
 		fds[i] = test_server_connect(server, i % 2);
@@ -417,7 +417,7 @@ Test(control_server, beyond_what_fits_into_memory_it_says_try_again)
 		.connections = 8, .large = 0, .request_ms = 60000, .answer_ms = 60000
 	};
 	static const struct row rows[] = {
-		{ "large", "GET /api/v1/endpoints HTTP/1.1\r\n" HOST "\r\n", "503",
+		{ "large", "GET /api/v1/services HTTP/1.1\r\n" HOST "\r\n", "503",
 			"Retry-After: 1" },
 		{ "metrics, half written", "GET /metrics HTTP/1.1\r\n" HOST "\r\n", "503",
 			"\r\n\r\n{\"error\"" },

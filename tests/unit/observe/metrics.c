@@ -114,6 +114,7 @@ Test(observe_metrics, samples)
 		"fairlead_endpoint_up{service=\"team/web\",endpoint=\"192.0.2.3:8080\"} 0",
 		"fairlead_endpoint_weight{service=\"team/web\",endpoint=\"192.0.2.1:8080\"} 2",
 		"fairlead_endpoint_weight{service=\"team/web\",endpoint=\"[2001:db8::1]:8080\"} 1",
+		"fairlead_flow_table_entries{table=\"nat\"} 4",
 		"fairlead_slots{service=\"team/web\",state=\"settled\"} 248",
 		"fairlead_slots{service=\"team/web\",state=\"moving\"} 2",
 		"fairlead_slots{service=\"team/web\",state=\"held\"} 1",

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "observe/flows.h"
+
+bool fl_flows_count(const struct fl_maps *maps, uint64_t *ret)
+{
+	*ret = 0;
+	if (!maps || !maps->nat_used)
+		return false;
+	for (uint32_t id = 1; id <= maps->limits.endpoints; id++)
+		*ret += (uint64_t)maps->nat_used[id].tcp + maps->nat_used[id].udp;
+	return true;
+}
