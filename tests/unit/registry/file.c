@@ -711,5 +711,5 @@ Test(registry_file, check)
 	cr_expect_not_null(strstr(line, "b.yaml:2:3: services.name: web is the name of another service"), "%s", line);
 	fl_problems_done(&problems);
 	fl_config_free(config);
-	remove_tree(w.root);
+	end(&w);
 }
