@@ -61,7 +61,7 @@ static void on_tick(uv_timer_t *timer)
 		say_failure("the nat table cannot grow", &failure);
 	fl_writer_tick(agent->writer, fl_clock_boot_s());
 	/* Sooner while the nat table fills: a burst must not find it full. */
-	uv_timer_set_repeat(timer, next_ms > 0 ? (uint64_t)next_ms : TICK_MS);
+	uv_timer_start(timer, on_tick, next_ms > 0 ? (uint64_t)next_ms : TICK_MS, 0);
 }
 
 static void start_handles(struct fl_agent *agent)
@@ -151,7 +151,7 @@ static enum fl_exit start(struct fl_agent *agent)
 	if (r < 0)
 		fl_log(FL_LOG_WARNING, "agent", "cannot give up privileges, running with all", FL_ERR(r));
 	fl_agent_watch_config(agent);
-	uv_timer_start(&agent->tick, on_tick, TICK_MS, TICK_MS);
+	uv_timer_start(&agent->tick, on_tick, TICK_MS, 0);
 	fl_agent_schedule(agent);
 	return FL_EXIT_OK;
 }
