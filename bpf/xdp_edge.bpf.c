@@ -12,6 +12,7 @@
 #include "lib/exit.h"
 #include "lib/explain.h"
 #include "lib/flow.h"
+#include "lib/fwd_ipip.h"
 #include "lib/fwd_nat.h"
 #include "lib/maps.h"
 #include "lib/nat_sweep.h"
@@ -22,27 +23,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/** Send a packet of a service the way the service says. */
-static __always_inline int forward(struct pkt *p, bool explain)
-{
-	if (p->forward == FL_NAT)
-		return nat_forward(p, explain);
-	return -FL_DROP_INTERNAL;
-}
-
-/**
- * A fragment, or a packet cut short. It is ours when its address is; which
- * endpoint a fragment belongs to cannot be told in mode `nat`.
- */
-static __always_inline int part_stages(struct pkt *p, enum pkt_part part)
-{
-	int err = part == PART_FIRST ? frontend_lookup(p) : frontend_lookup_address(p);
-
-	if (err)
-		return err;
-	return part == PART_CUT ? -FL_DROP_MALFORMED : -FL_DROP_FRAGMENT;
-}
-
 /** From the IP header to the reason that the packet leaves with. */
 static __always_inline int ip_stages(struct pkt *p, enum fl_family family, bool explain)
 {
@@ -52,21 +32,38 @@ static __always_inline int ip_stages(struct pkt *p, enum fl_family family, bool 
 	err = parse_ip(p);
 	if (err < 0)
 		return err;
-	if (err != PART_WHOLE)
-		return part_stages(p, err);
-	err = frontend_lookup(p);
-	if (err == -FL_PASS_NO_SERVICE)
-		return nat_reply(p, explain);
+	if (likely(err == PART_WHOLE)) {
+		err = frontend_lookup(p);
+		if (err == -FL_PASS_NO_SERVICE)
+			return nat_reply(p, explain);
+		if (err)
+			return err;
+		err = check_lengths(p);
+		if (err)
+			return err;
+		err = service_lookup(p);
+		if (err)
+			return err;
+		flow_hash(p);
+		if (p->forward == FL_NAT)
+			return nat_forward(p, explain);
+	} else {
+		err = frontend_lookup_part(p, err);
+		if (err)
+			return err;
+		err = service_lookup(p);
+		if (err)
+			return err;
+		flow_hash(p);
+		if (p->forward == FL_NAT)
+			return -FL_DROP_FRAGMENT;
+	}
+	err = endpoint_select(p);
 	if (err)
 		return err;
-	err = check_lengths(p);
-	if (err)
-		return err;
-	err = service_lookup(p);
-	if (err)
-		return err;
-	flow_hash(p);
-	return forward(p, explain);
+	if (p->forward == FL_IPIP)
+		return ipip_forward(p, explain);
+	return -FL_DROP_INTERNAL;
 }
 
 /**

@@ -39,9 +39,12 @@
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
+#define VLAN_TAGS_MAX 2
+
+/** A VLAN tag, from its own EtherType on. */
 struct vlan_tag {
+	__be16 type;
 	__be16 tci;
-	__be16 next; /**< EtherType of what follows */
 };
 
 /** What parse_ip found instead of a whole packet, which is 0. */
@@ -63,7 +66,8 @@ struct pkt {
 	__be16 ethertype; /**< behind VLAN tags */
 	__u8 family;      /**< enum fl_family; constant behind parse_link */
 	__u8 proto;
-	__u8 tags;      /**< VLAN tags before the IP header */
+	__u8 tags; /**< how many VLAN tags are before the IP header */
+	struct vlan_tag tag[VLAN_TAGS_MAX];
 	__u8 tcp_flags; /**< TCP_*; 0 for UDP. Set by check_lengths, as is: */
 	__u16 *check;   /**< the checksum of TCP or UDP */
 
@@ -73,7 +77,9 @@ struct pkt {
 	__u32 endpoint;
 	__u8 forward; /**< enum fl_forward */
 	__u8 pinned;
+	__u8 fragment; /**< the hash is of addresses and protocol alone */
 
+	const struct fl_endpoint_row *to;
 	__u32 slot; /**< within the table */
 	fl_slot value;
 	fl_region region;

@@ -13,7 +13,6 @@
  * extension headers are followed.
  */
 
-#define VLAN_TAGS_MAX  2
 #define EXTENSIONS_MAX 8
 
 #define IPV4_MF     bpf_htons(0x2000)
@@ -154,25 +153,24 @@ static __always_inline bool is_vlan(__be16 ethertype)
 static __always_inline int parse_link(struct pkt *p)
 {
 	struct ethhdr *eth = (void *)(long)p->ctx->data;
-	struct vlan_tag *tag = (void *)(eth + 1);
+	__be16 *next = (void *)eth + 2 * ETH_ALEN; /* of a tag, or of what follows the last */
 	int i;
 
 	if (unlikely((void *)(eth + 1) > p->end))
 		return -FL_PASS_UNREADABLE;
-
-	p->ethertype = eth->h_proto;
-	p->ip = eth + 1;
 #pragma unroll
 	for (i = 0; i < VLAN_TAGS_MAX; i++) {
-		if (likely(!is_vlan(p->ethertype)))
+		if (likely(!is_vlan(next[0])))
 			break;
-		if ((void *)(tag + 1) > p->end)
+		if ((void *)(next + 3) > p->end)
 			return -FL_PASS_UNREADABLE;
-		p->ethertype = tag->next;
-		tag++;
-		p->tags++;
-		p->ip = tag;
+		p->tag[i].type = next[0];
+		p->tag[i].tci = next[1];
+		p->tags = i + 1;
+		next += 2;
 	}
+	p->ethertype = next[0];
+	p->ip = next + 1;
 	return 0;
 }
 

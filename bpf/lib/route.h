@@ -75,39 +75,72 @@ static __noinline int hop_ask(
 }
 
 /**
- * Give the frame its Ethernet header and choose how it leaves. VLAN tags stay
- * when it leaves where it came in; towards another interface they are cut off,
- * since they belong to the segment it came from.
+ * How many VLAN tags a frame keeps: all when it leaves where it came in; none
+ * towards another interface, since they belong to the segment it came from.
  */
-static __always_inline int frame_send(struct pkt *p, const struct hop *hop)
+static __always_inline __u32 frame_tags_kept(const struct pkt *p, __u32 ifindex)
 {
-	bool same = hop->ifindex == p->ctx->ingress_ifindex;
-	struct ethhdr *eth;
+	return ifindex == p->ctx->ingress_ifindex ? p->tags : 0;
+}
 
-	if (unlikely(!same && p->tags)) {
-		__be16 ethertype =
-			p->family == FL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+/** Length of the Ethernet header and `tags` VLAN tags. */
+static __always_inline __u32 frame_l2_len(__u32 tags)
+{
+	return ETH_HLEN + tags * sizeof(struct vlan_tag);
+}
 
-		if (bpf_xdp_adjust_head(p->ctx, p->tags * (int)sizeof(struct vlan_tag)))
-			return -FL_DROP_INTERNAL;
-		eth = (void *)(long)p->ctx->data;
-		if ((void *)(eth + 1) > (void *)(long)p->ctx->data_end)
-			return -FL_DROP_INTERNAL;
-		eth->h_proto = ethertype;
-	} else {
-		eth = (void *)(long)p->ctx->data;
-		if (unlikely((void *)(eth + 1) > p->end))
-			return -FL_DROP_INTERNAL;
+/**
+ * Write the Ethernet header and the tags that are kept.
+ * @param eth   start of the frame, in which there is room for all tags
+ * @param type  EtherType of the IP header that follows
+ */
+static __always_inline void frame_write(struct pkt *p, struct ethhdr *eth, const __u8 *dmac,
+	const __u8 *smac, __u32 tags, __be16 type)
+{
+	__be16 *next = (void *)eth + 2 * ETH_ALEN;
+
+	__builtin_memcpy(eth->h_dest, dmac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, smac, ETH_ALEN);
+	if (likely(!tags)) {
+		next[0] = type;
+		return;
 	}
-	__builtin_memcpy(eth->h_dest, hop->dmac, sizeof(hop->dmac));
-	__builtin_memcpy(eth->h_source, hop->smac, sizeof(hop->smac));
+	next[0] = p->tag[0].type;
+	next[1] = p->tag[0].tci;
+	if (tags == 1) {
+		next[2] = type;
+		return;
+	}
+	next[2] = p->tag[1].type;
+	next[3] = p->tag[1].tci;
+	next[4] = type;
+}
 
-	if (same) {
+/** Out of which interface, and so how. */
+static __always_inline int frame_leave(struct pkt *p, __u32 ifindex)
+{
+	if (likely(ifindex == p->ctx->ingress_ifindex)) {
 		p->action = XDP_TX;
 		return 0;
 	}
 	p->action = XDP_REDIRECT;
-	if (bpf_redirect_map(&fl_tx_ports, hop->ifindex, 0) != XDP_REDIRECT)
-		return -FL_DROP_NO_ROUTE;
-	return 0;
+	return bpf_redirect_map(&fl_tx_ports, ifindex, 0) == XDP_REDIRECT ? 0 : -FL_DROP_NO_ROUTE;
+}
+
+/** Send a frame whose IP packet kept its length. */
+static __always_inline int frame_send(struct pkt *p, const struct hop *hop)
+{
+	__u32 tags = frame_tags_kept(p, hop->ifindex);
+	struct ethhdr *eth;
+
+	if (unlikely(tags != p->tags) &&
+		bpf_xdp_adjust_head(p->ctx, p->tags * (int)sizeof(struct vlan_tag)))
+		return -FL_DROP_INTERNAL;
+	eth = (void *)(long)p->ctx->data;
+	/* An IP header follows, so there is room for the most tags in any case. */
+	if (unlikely((void *)eth + frame_l2_len(VLAN_TAGS_MAX) > (void *)(long)p->ctx->data_end))
+		return -FL_DROP_INTERNAL;
+	frame_write(p, eth, hop->dmac, hop->smac, tags,
+		p->family == FL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6));
+	return frame_leave(p, hop->ifindex);
 }

@@ -9,7 +9,7 @@
 
 /**
  * @file select.h
- * From the service to the endpoint: the slot that the flow's hash points at.
+ * From the service to the endpoint, by the slot that the flow's hash points at.
  */
 
 static __always_inline int service_lookup(struct pkt *p)
@@ -49,5 +49,24 @@ static __always_inline int slot_lookup(struct pkt *p)
 	if (unlikely(!slot))
 		return -FL_DROP_INTERNAL;
 	p->value = READ_ONCE(*slot);
+	return 0;
+}
+
+/**
+ * Choose the endpoint; p->to is its row. A slot that is settled needs nothing but
+ * itself: no clock, no pin.
+ */
+static __always_inline int endpoint_select(struct pkt *p)
+{
+	__u32 id;
+	int err;
+
+	err = slot_lookup(p);
+	if (err)
+		return err;
+	p->endpoint = id = fl_slot_now(p->value);
+	p->to = bpf_map_lookup_elem(&fl_endpoints, &id);
+	if (unlikely(!p->to || !id || !fl_state_takes_old(p->to->state)))
+		return -FL_DROP_NO_ENDPOINT;
 	return 0;
 }

@@ -72,6 +72,36 @@ static __always_inline int frontend_lookup_address(struct pkt *p)
 	return frontend_take(p, &key) ? 0 : -FL_PASS_NO_SERVICE;
 }
 
+/**
+ * The service of a packet that is not whole. Every fragment of a datagram must go
+ * one way, and only the first has ports; so fragments belong to the service
+ * that owns the address alone, or to nobody. A header cut short is malformed,
+ * when it is for an address of ours.
+ */
+static __always_inline int frontend_lookup_part(struct pkt *p, enum pkt_part part)
+{
+	__u32 service = 0;
+	int err;
+
+	if (part == PART_FIRST) {
+		err = frontend_lookup(p);
+		if (err)
+			return err;
+		service = p->service;
+	}
+	err = frontend_lookup_address(p);
+	if (err)
+		return err;
+	if (part == PART_CUT || p->ip + p->ip_len > p->end)
+		return -FL_DROP_MALFORMED;
+	if (!p->service || (part == PART_FIRST && p->service != service))
+		return -FL_DROP_FRAGMENT;
+	p->sport = 0;
+	p->dport = 0;
+	p->fragment = true;
+	return 0;
+}
+
 /** Do the lengths that the headers state agree with each other and the frame?
  * Of whole packets only. */
 static __always_inline int check_lengths(struct pkt *p)

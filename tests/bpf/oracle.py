@@ -36,7 +36,11 @@ def check(condition, why):
 
 
 def ip_layer(packet):
-    return packet.getlayer(IP) or packet.getlayer(IPv6)
+    """The outermost IP header."""
+    layer = packet
+    while layer and not isinstance(layer, (IP, IPv6)):
+        layer = layer.payload
+    return layer
 
 
 def l4_layer(packet):
@@ -118,8 +122,44 @@ def judge_nat(before, after, reply):
                                     for n, *c in checksums(after)))
 
 
+def traffic_class(ip):
+    return ip.tos if isinstance(ip, IP) else ip.tc
+
+
+def judge_tunnel(before, after):
+    """The packet as it was, inside another one that is sound."""
+    inner, outer = ip_layer(before), ip_layer(after)
+    number = outer.proto if isinstance(outer, IP) else outer.nh
+    check(number == (4 if isinstance(inner, IP) else 41), "next header %d" % number)
+    check(bytes(outer.payload) == bytes(inner), "the packet inside is another one")
+    check(traffic_class(outer) == traffic_class(inner), "another traffic class")
+    check(hops(outer) == 64, "hops left: %d" % hops(outer))
+    inner_len = inner.len if isinstance(inner, IP) else inner.plen + 40
+    if isinstance(outer, IP):
+        check(outer.len == inner_len + 20, "length")
+        check(outer.flags == "DF" and outer.frag == 0, "fragment flags")
+        check(outer.ihl == 5, "options")
+        computed = IP(bytes(outer)[:20]).copy()
+        computed.chksum = None
+        check(IP(bytes(computed)).chksum == outer.chksum, "checksum of the outer header")
+    else:
+        check(outer.plen == inner_len, "length")
+
+
+def is_tunnel(packet):
+    ip = ip_layer(packet)
+    return (ip.proto if isinstance(ip, IP) else ip.nh) in (4, 41)
+
+
+def judge_forward(before, after):
+    if is_tunnel(after):
+        judge_tunnel(before, after)
+    else:
+        judge_nat(before, after, False)
+
+
 JUDGES = {
-    "forwarded": lambda before, after: judge_nat(before, after, False),
+    "forwarded": judge_forward,
     "reply": lambda before, after: judge_nat(before, after, True),
     "neighbour": lambda before, after: judge_nat(before, after, True),
 }

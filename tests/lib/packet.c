@@ -97,6 +97,13 @@ static void put_address(struct frame *frame, const char *text)
 	put(frame, bytes, ipv6 ? 16 : 4);
 }
 
+static uint8_t hops(const struct packet *packet)
+{
+	if (packet->no_ttl)
+		return 0;
+	return packet->ttl ? packet->ttl : 64;
+}
+
 static void put_ipv4(struct frame *frame, const struct packet *packet)
 {
 	int i;
@@ -106,7 +113,7 @@ static void put_ipv4(struct frame *frame, const struct packet *packet)
 	put16(frame, 0); /* length */
 	put16(frame, packet->id);
 	put16(frame, packet->fragment | (packet->dont_fragment ? 0x4000 : 0));
-	put8(frame, packet->ttl ? packet->ttl : 64);
+	put8(frame, hops(packet));
 	put8(frame, protocol(packet));
 	put16(frame, 0); /* checksum */
 	put_address(frame, packet->src);
@@ -177,7 +184,7 @@ static void put_ipv6(struct frame *frame, const struct packet *packet)
 	put16(frame, packet->flow_label);
 	put16(frame, 0); /* length */
 	put8(frame, letters[0] ? extension_number(letters[0]) : protocol(packet));
-	put8(frame, packet->ttl ? packet->ttl : 64);
+	put8(frame, hops(packet));
 	put_address(frame, packet->src);
 	put_address(frame, packet->dst);
 	put_extensions(frame, letters, protocol(packet), packet->fragment);

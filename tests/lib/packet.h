@@ -27,6 +27,7 @@ struct packet {
 	uint8_t flags;         /**< TCP; 0 = UDP */
 	uint8_t proto;         /**< another protocol than flags says */
 	uint8_t ttl;           /**< 0 = 64 */
+	uint8_t no_ttl;        /**< it is 0 */
 	uint8_t tos;
 	uint16_t id;      /**< IPv4 */
 	uint16_t payload; /**< bytes after the TCP or UDP header; 0 = 32, NO_PAYLOAD = none */
