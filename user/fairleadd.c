@@ -75,8 +75,8 @@ static enum fl_exit detach_paths(const struct fl_paths *paths)
 {
 	struct fl_lock lock = FL_LOCK_NONE;
 	struct fl_failure failure = { 0 };
-	int r = fl_lock_take(&lock, paths->state_dir, fl_bpffs_is_there(paths->bpffs) ? paths->bpffs : NULL,
-		&failure);
+	int r = fl_lock_take(&lock, paths->state_dir,
+		fl_bpffs_is_there(paths->bpffs) ? paths->bpffs : NULL, &failure);
 
 	if (r < 0) {
 		print_failure(&failure);

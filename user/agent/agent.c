@@ -37,7 +37,8 @@ static void on_stop(uv_signal_t *signal, int number)
 {
 	struct fl_agent *agent = signal->data;
 
-	fl_log(FL_LOG_INFO, "agent", "stopping, forwarding goes on", FL_STR("signal", strsignal(number)));
+	fl_log(FL_LOG_INFO, "agent", "stopping, forwarding goes on",
+		FL_STR("signal", strsignal(number)));
 	fl_notify("STOPPING=1");
 	uv_stop(&agent->loop);
 }
@@ -117,7 +118,8 @@ static int start_paths(struct fl_agent *agent, struct fl_failure *failure)
 	int r;
 
 	if (config->interface_count == 0 && config->target_interface_count == 0) {
-		fl_log(FL_LOG_WARNING, "agent", "no interface is configured: nothing will be balanced");
+		fl_log(FL_LOG_WARNING, "agent",
+			"no interface is configured: nothing will be balanced");
 		return 0;
 	}
 	r = fl_routes_start(agent->kernel, config, &agent->loop, failure, &agent->routes);
@@ -138,8 +140,8 @@ static enum fl_exit start(struct fl_agent *agent)
 		say_failure("not started", &failure);
 		return FL_EXIT_KERNEL;
 	}
-	if (fl_registry_set_start(
-		    &agent->registries, &agent->loop, agent->config, fl_agent_published, agent) < 0) {
+	if (fl_registry_set_start(&agent->registries, &agent->loop, agent->config,
+		    fl_agent_published, agent) < 0) {
 		fl_log(FL_LOG_ERROR, "agent", "not started: out of memory");
 		return FL_EXIT_KERNEL;
 	}
@@ -149,7 +151,8 @@ static enum fl_exit start(struct fl_agent *agent)
 	}
 	r = fl_privileges_drop();
 	if (r < 0)
-		fl_log(FL_LOG_WARNING, "agent", "cannot give up privileges, running with all", FL_ERR(r));
+		fl_log(FL_LOG_WARNING, "agent", "cannot give up privileges, running with all",
+			FL_ERR(r));
 	fl_agent_watch_config(agent);
 	uv_timer_start(&agent->tick, on_tick, TICK_MS, 0);
 	fl_agent_schedule(agent);

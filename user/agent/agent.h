@@ -9,8 +9,13 @@
  */
 
 /** Exit codes of fairleadd (contract). */
-enum fl_exit { FL_EXIT_OK = 0, FL_EXIT_CONFIG = 1, FL_EXIT_USAGE = 2, FL_EXIT_KERNEL = 3,
-	FL_EXIT_LOCKED = 4 };
+enum fl_exit {
+	FL_EXIT_OK = 0,
+	FL_EXIT_CONFIG = 1,
+	FL_EXIT_USAGE = 2,
+	FL_EXIT_KERNEL = 3,
+	FL_EXIT_LOCKED = 4
+};
 
 /**
  * Run until TERM or INT. Takes the configuration over. What it prints goes to

@@ -67,8 +67,8 @@ static int merge(struct fl_agent *agent, struct fl_problems *problems, struct fl
 			.count = registry->services.count,
 		};
 	}
-	r = fl_snapshot_merge(
-		list.items, list.count, &agent->kernel->maps.limits, agent->generation + 1, problems, ret);
+	r = fl_snapshot_merge(list.items, list.count, &agent->kernel->maps.limits,
+		agent->generation + 1, problems, ret);
 out:
 	fl_vec_done(&list);
 	return r;
@@ -95,8 +95,8 @@ static void keep_conflicts(struct fl_agent *agent, struct fl_problems *conflicts
 			char line[1024];
 
 			fl_log(FL_LOG_WARNING, "model", "declaration not used",
-				FL_STR("problem",
-					fl_problem_format(&conflicts->items[i], line, sizeof(line))));
+				FL_STR("problem", fl_problem_format(&conflicts->items[i], line,
+							  sizeof(line))));
 		}
 	fl_problems_done(&agent->conflicts);
 	agent->conflicts = *conflicts;
@@ -116,11 +116,12 @@ static int follow(struct fl_agent *agent, const struct fl_step *step)
 	return 0;
 }
 
-static void step_failed(struct fl_agent *agent, const struct fl_step *step, const char *message,
-	const char *hint)
+static void step_failed(
+	struct fl_agent *agent, const struct fl_step *step, const char *message, const char *hint)
 {
-	fl_log(FL_LOG_ERROR, "agent", "a step failed, trying again", FL_STR("service", step->service->name),
-		FL_STR("err", message), FL_STR("hint", hint), FL_INT("retry_ms", RETRY_MS));
+	fl_log(FL_LOG_ERROR, "agent", "a step failed, trying again",
+		FL_STR("service", step->service->name), FL_STR("err", message),
+		FL_STR("hint", hint), FL_INT("retry_ms", RETRY_MS));
 	agent->incomplete = true;
 	agent->stats.failures++;
 	strncpy(agent->stats.last_error, message, sizeof(agent->stats.last_error) - 1);
@@ -225,9 +226,10 @@ static void apply_snapshot(struct fl_agent *agent, struct fl_snapshot *snapshot)
 	seconds = (double)(fl_clock_mono_ns() - began_ns) / 1e9;
 	count_duration(&agent->stats, seconds);
 	put_in_force(agent, snapshot);
-	fl_log(FL_LOG_INFO, "agent", "snapshot applied", FL_UINT("generation", snapshot->generation),
-		FL_UINT("services", snapshot->service_count), FL_UINT("endpoints", snapshot->endpoint_count),
-		FL_UINT("steps", plan.count),
+	fl_log(FL_LOG_INFO, "agent", "snapshot applied",
+		FL_UINT("generation", snapshot->generation),
+		FL_UINT("services", snapshot->service_count),
+		FL_UINT("endpoints", snapshot->endpoint_count), FL_UINT("steps", plan.count),
 		FL_UINT("slots_moved", fl_writer_writes(agent->writer)->slots_moved - moved),
 		FL_DBL("seconds", seconds));
 	fl_plan_done(&plan);
@@ -244,7 +246,8 @@ void fl_agent_apply(struct fl_agent *agent)
 		return; /* half of a first answer would remove the other half's services */
 	r = merge(agent, &problems, &snapshot);
 	if (r < 0) {
-		fl_log(FL_LOG_ERROR, "agent", "snapshot not made, keeping the previous one", FL_ERR(r));
+		fl_log(FL_LOG_ERROR, "agent", "snapshot not made, keeping the previous one",
+			FL_ERR(r));
 		fl_problems_done(&problems);
 		schedule_in(agent, RETRY_MS);
 		return;

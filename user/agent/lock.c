@@ -59,8 +59,8 @@ static void write_pid(int directory_fd)
 		openat(directory_fd, PID_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	if (fd < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
-		fl_log(FL_LOG_WARNING, "agent", "cannot write the pid file, which is information only",
-			FL_ERR(errno));
+		fl_log(FL_LOG_WARNING, "agent",
+			"cannot write the pid file, which is information only", FL_ERR(errno));
 }
 
 static int lock_directory(
@@ -71,13 +71,15 @@ static int lock_directory(
 	long holder;
 
 	if (fd < 0)
-		return fl_fail(failure, -errno, "cannot open the %s %s: %s", what, path, strerror(errno));
+		return fl_fail(
+			failure, -errno, "cannot open the %s %s: %s", what, path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 		*ret_fd = TAKE_FD(fd);
 		return 0;
 	}
 	if (errno != EWOULDBLOCK)
-		return fl_fail(failure, -errno, "cannot lock the %s %s: %s", what, path, strerror(errno));
+		return fl_fail(
+			failure, -errno, "cannot lock the %s %s: %s", what, path, strerror(errno));
 	holder = holder_of(fd);
 	if (holder)
 		snprintf(who, sizeof(who), " (pid %ld)", holder);
@@ -86,8 +88,8 @@ static int lock_directory(
 	return -EWOULDBLOCK;
 }
 
-int fl_lock_take(struct fl_lock *lock, const char *state_dir, const char *bpffs,
-	struct fl_failure *failure)
+int fl_lock_take(
+	struct fl_lock *lock, const char *state_dir, const char *bpffs, struct fl_failure *failure)
 {
 	_cleanup_close_ int state_fd = -1;
 	_cleanup_close_ int bpffs_fd = -1;

@@ -20,6 +20,6 @@ struct fl_lock {
  * @param bpffs  must exist; NULL = only the state directory
  * @return 0; -EWOULDBLOCK (another agent: who, by its pid file); -errno
  */
-int fl_lock_take(struct fl_lock *lock, const char *state_dir, const char *bpffs,
-	struct fl_failure *failure);
+int fl_lock_take(
+	struct fl_lock *lock, const char *state_dir, const char *bpffs, struct fl_failure *failure);
 void fl_lock_release(struct fl_lock *lock);

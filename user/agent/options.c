@@ -7,8 +7,10 @@
 static const struct fl_agent_option rows[] = {
 	{ "--config", "-c", "FILE", "configuration file (default " FL_CONFIG_DEFAULT ")" },
 	{ "--check", NULL, NULL, "check the configuration, print every error, and exit" },
-	{ "--print-config", NULL, NULL, "print effective values and where each came from, and exit" },
-	{ "--detach", NULL, NULL, "remove every program, link and map of a stopped agent, and exit" },
+	{ "--print-config", NULL, NULL,
+		"print effective values and where each came from, and exit" },
+	{ "--detach", NULL, NULL,
+		"remove every program, link and map of a stopped agent, and exit" },
 	{ "--version", NULL, NULL, "print the version and exit" },
 	{ "--help", "-h", NULL, "print this and exit" },
 	{ NULL },
@@ -60,7 +62,8 @@ static int take_mode(struct fl_agent_options *options, const char *name, FILE *e
 		if (strcmp(modes[i].name, name) != 0)
 			continue;
 		if (options->mode != FL_AGENT_RUN && options->mode != modes[i].mode)
-			return complain(errors, "cannot be combined with another of its kind", name);
+			return complain(
+				errors, "cannot be combined with another of its kind", name);
 		options->mode = modes[i].mode;
 	}
 	return 0;
@@ -106,7 +109,9 @@ void fl_agent_options_help(FILE *out)
 			row->argument ? row->argument : "");
 		fprintf(out, "  %-22s %s\n", left, row->help);
 	}
-	fputs("\nExit status: 0 stopped or fine, 1 configuration, 2 usage, 3 refused by the kernel or for\n"
-	      "lack of permission, 4 another agent holds the lock. See fairleadd(8), fairlead.yaml(5).\n",
+	fputs("\nExit status: 0 stopped or fine, 1 configuration, 2 usage, 3 refused by the kernel "
+	      "or for\n"
+	      "lack of permission, 4 another agent holds the lock. See fairleadd(8), "
+	      "fairlead.yaml(5).\n",
 		out);
 }

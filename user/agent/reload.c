@@ -20,7 +20,8 @@ static void log_problems(const struct fl_problems *problems)
 	for (size_t i = 0; i < problems->count; i++) {
 		char line[1024];
 
-		fl_log(problems->items[i].warning ? FL_LOG_WARNING : FL_LOG_ERROR, "config", "problem",
+		fl_log(problems->items[i].warning ? FL_LOG_WARNING : FL_LOG_ERROR, "config",
+			"problem",
 			FL_STR("at", fl_problem_format(&problems->items[i], line, sizeof(line))));
 	}
 }
@@ -58,7 +59,8 @@ void fl_agent_reload(struct fl_agent *agent)
 		fl_log(FL_LOG_ERROR, "config", "not reloaded, keeping the previous configuration",
 			FL_UINT("errors", problems.errors));
 	} else if (key) {
-		fl_log(FL_LOG_ERROR, "config", "not reloaded: an option needs a restart", FL_STR("key", key));
+		fl_log(FL_LOG_ERROR, "config", "not reloaded: an option needs a restart",
+			FL_STR("key", key));
 	} else if (put_in_force(agent, config) < 0) {
 		fl_log(FL_LOG_ERROR, "config", "not reloaded: out of memory");
 	} else {

@@ -26,7 +26,7 @@
 struct fl_agent {
 	uv_loop_t loop;
 	uv_signal_t term, interrupt, hangup;
-	uv_timer_t tick;     /**< once a second: nat growth, resting ids */
+	uv_timer_t tick;        /**< once a second: nat growth, resting ids */
 	uv_timer_t apply_timer; /**< armed = a change waits to be applied */
 	uv_fs_event_t config_watch;
 	uv_timer_t config_timer; /**< debounces changes of the configuration file */
@@ -42,7 +42,7 @@ struct fl_agent {
 
 	struct fl_snapshot *applied; /**< NULL before the first */
 	uint64_t generation;         /**< of the newest snapshot made */
-	bool incomplete;             /**< a step of the last plan failed: plan from nothing next time */
+	bool incomplete; /**< a step of the last plan failed: plan from nothing next time */
 	struct fl_problems conflicts;
 	struct fl_apply_stats stats;
 	uint64_t started_ms;

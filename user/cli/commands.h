@@ -22,6 +22,7 @@ FL_COMMAND(stats);
 FL_COMMAND(map_list);
 FL_COMMAND(map_dump);
 FL_COMMAND(registry_list);
+FL_COMMAND(explain);
 
 void fl_show_services(json_t *value, FILE *out);
 void fl_show_service(json_t *value, FILE *out);
@@ -31,6 +32,7 @@ void fl_show_stats(json_t *value, FILE *out);
 void fl_show_maps(json_t *value, FILE *out);
 void fl_show_map(json_t *value, FILE *out);
 void fl_show_registries(json_t *value, FILE *out);
+void fl_show_explanation(json_t *value, FILE *out);
 
 /**
  * Ask the agent for an object of its API.

@@ -3,43 +3,16 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/pins.h"
 #include "cli/table.h"
 #include "core/log.h"
 #include "kernel/reader.h"
 
-/* Where the maps are: as told, else where the agent has them, else the usual place. */
-static void find_bpffs(const struct fl_cli *cli, char *buffer, size_t size)
-{
-	struct fl_failure ignored;
-	json_t *status = NULL;
-	const char *told = cli->bpffs;
-
-	if (!told && fl_command_get(cli, "/api/v1/status", NULL, &ignored, &status) == 0)
-		told = json_string_value(json_object_get(status, "bpffs"));
-	snprintf(buffer, size, "%s", told ? told : FL_CLI_BPFFS_DEFAULT);
-	json_decref(status);
-}
-
-static int open_maps(const struct fl_cli *cli, struct fl_maps *maps, struct fl_failure *failure)
-{
-	char bpffs[4096];
-	int r;
-
-	find_bpffs(cli, bpffs, sizeof(bpffs));
-	r = fl_maps_open(maps, bpffs, false, failure);
-	if (r == -ENOENT) {
-		fl_fail(failure, r, "no maps are pinned below %s", bpffs);
-		fl_fail_hint(failure, "name the directory with --bpffs or FAIRLEAD_BPFFS");
-	} else if ((r == -EPERM || r == -EACCES) && !*failure->hint) {
-		fl_fail_hint(failure, "reading the kernel's maps needs root");
-	}
-	return r;
-}
-
 FL_COMMAND(map_list)
 {
+	char bpffs[FL_BPFFS_MAX];
 	struct fl_maps maps;
-	int r = open_maps(cli, &maps, failure);
+	int r = fl_cli_open_maps(cli, &maps, bpffs, failure);
 
 	(void)arguments;
 	if (r < 0)
@@ -51,8 +24,9 @@ FL_COMMAND(map_list)
 
 FL_COMMAND(map_dump)
 {
+	char bpffs[FL_BPFFS_MAX];
 	struct fl_maps maps;
-	int r = open_maps(cli, &maps, failure);
+	int r = fl_cli_open_maps(cli, &maps, bpffs, failure);
 
 	if (r < 0)
 		return r;

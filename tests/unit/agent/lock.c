@@ -20,7 +20,9 @@ static int take_elsewhere(const char *state_dir, const char *bpffs)
 		struct fl_failure failure = { 0 };
 		int r = fl_lock_take(&lock, state_dir, bpffs, &failure);
 
-		_exit(r == 0 ? 0 : r == -EWOULDBLOCK && strstr(failure.message, "another agent") ? 1 : 2);
+		_exit(r == 0                                                            ? 0
+			: r == -EWOULDBLOCK && strstr(failure.message, "another agent") ? 1
+											: 2);
 	}
 	waitpid(child, &status, 0);
 	return WEXITSTATUS(status);
