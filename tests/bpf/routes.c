@@ -60,6 +60,8 @@ static void setup(void)
 		kernel.maps.fd[i] = -1;
 	kernel.maps.limits.endpoints = ENDPOINTS;
 	kernel.maps.endpoints = endpoints;
+	for (uint32_t id = 1; id <= ENDPOINTS; id++)
+		endpoints[id].service = 1;
 	kernel.maps.nexthops = nexthops;
 	cr_assert_eq(uv_loop_init(&loop), 0);
 }
@@ -532,6 +534,35 @@ Test(routes, ids_that_are_none)
 	cr_expect_str_eq(explain(0), "not followed");
 	cr_expect_str_eq(explain(UINT32_MAX), "not followed");
 	cr_expect_not(fl_routes_egress(routes, 5, &ifindex, name));
+	stop();
+}
+
+static bool is_gone(void *context)
+{
+	return endpoints[*(uint32_t *)context].nexthop == 0;
+}
+
+Test(routes, rows_that_are_not_in_use_are_not_written)
+{
+	uint32_t id = 1;
+
+	start();
+	endpoints[1].service = 0; /* the step that writes it failed */
+	watch(1, "192.0.2.11", FL_NAT);
+	watch(2, "192.0.2.11", FL_NAT);
+	await_mac(2, MAC_NEAR);
+	cr_expect_eq(endpoints[1].nexthop, 0);
+	endpoints[1].service = 1; /* and now it did not */
+	watch(1, "192.0.2.11", FL_NAT);
+	await_mac(1, MAC_NEAR);
+
+	/* Written anew under the same id, as a service that left and came back. */
+	endpoints[1] = (struct fl_endpoint_row){ .service = 2 };
+	watch(1, "192.0.2.11", FL_NAT);
+	await_mac(1, MAC_NEAR);
+	fl_routes_unwatch(routes, 1);
+	cr_assert(test_loop_until(&loop, is_gone, &id));
+	cr_expect_eq(fl_routes_hops(routes), 1);
 	stop();
 }
 

@@ -136,12 +136,13 @@ static const char *row_of(const struct fl_routes *r, const struct fl_destination
 /** Give an endpoint another next hop. Takes over the reference to `hop`. */
 static void swing(struct fl_routes *r, struct watcher *w, uint32_t hop)
 {
-	uint32_t *nexthop = &r->kernel->maps.endpoints[w - r->watchers].nexthop;
+	struct fl_endpoint_row *row = &r->kernel->maps.endpoints[w - r->watchers];
 	uint32_t old = w->hop;
 
-	/* Release: the row is complete before its index shows. */
-	if (__atomic_load_n(nexthop, __ATOMIC_RELAXED) != hop)
-		__atomic_store_n(nexthop, hop, __ATOMIC_RELEASE);
+	/* A row that is not in use may not even be mapped for writing. Release: the next
+	 * hop is complete before its index shows. */
+	if (row->service && __atomic_load_n(&row->nexthop, __ATOMIC_RELAXED) != hop)
+		__atomic_store_n(&row->nexthop, hop, __ATOMIC_RELEASE);
 	w->hop = hop;
 	fl_hops_release(r->hops, old, uv_now(r->loop));
 }
@@ -353,8 +354,11 @@ int fl_routes_watch(
 	if (id == 0 || id >= r->limit)
 		return -ERANGE;
 	w = &r->watchers[id];
-	if (w->destination && fl_ip_equal(&w->destination->addr, addr) && w->forward == forward)
+	if (w->destination && fl_ip_equal(&w->destination->addr, addr) && w->forward == forward) {
+		if (r->kernel->maps.endpoints[id].nexthop != w->hop) /* the row is a new one */
+			fl_reach_refresh(r->reach, w->destination);
 		return 0;
+	}
 	d = destination_get(r, addr);
 	if (!d)
 		return -ENOMEM;
