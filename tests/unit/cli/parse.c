@@ -48,7 +48,7 @@ Test(cli_parse, which_command)
 		{ "fairlead e l", "endpoint list", "" },
 		{ "fairlead e l web", "endpoint list", "web" },
 		{ "fairlead e", "", "endpoint needs a command" },
-		{ "fairlead ex tcp a b", "explain", "tcp a b" },
+		{ "fairlead ex tcp a b", "explain", "tcp" },
 		{ "fairlead st", "status", "" },
 		{ "fairlead sta", "status", "" },
 		{ "fairlead stat", "status", "" },
