@@ -55,6 +55,16 @@ static const struct fl_word balances[] = {
 	{ NULL },
 };
 
+/* FL_SIZES, as people write them. */
+static const struct fl_word sizes[] = {
+	{ "251", 251 },
+	{ "1021", 1021 },
+	{ "4093", 4093 },
+	{ "16381", 16381 },
+	{ "65537", 65537 },
+	{ NULL },
+};
+
 static const struct fl_word udps[] = {
 	{ "keep", FL_UDP_KEEP },
 	{ "move", FL_UDP_MOVE },
@@ -188,10 +198,9 @@ const struct fl_option fl_options[] = {
 	{ "services.balance", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, balance),
 		.words = balances, .fallback = "maglev", .reloadable = true,
 		.help = "how the node path chooses; the edge is always maglev" },
-	{ "services.slots", FL_OF_SERVICE, &fl_type_integer, FIELD(fl_service, slots), .min = 251,
-		.max = 65537, .fallback = "",
-		.fallback_words = "the smallest size with 100 for each endpoint", .reloadable = true,
-		.help = "size of the hash table: 251, 1021, 4093, 16381 or 65537" },
+	{ "services.slots", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, slots), .words = sizes,
+		.fallback = "", .fallback_words = "the smallest with 100 for each endpoint",
+		.reloadable = true, .help = "size of the hash table" },
 	{ "services.settle.tcp", FL_OF_SERVICE, &fl_type_duration, FIELD(fl_service, settle_tcp_s),
 		.min = 1, .max = DAY_S, .fallback = "15m", .reloadable = true,
 		.help = "the silence that a TCP flow may keep while its slot moves" },

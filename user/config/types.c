@@ -329,7 +329,7 @@ static bool read_word(struct fl_reader *reader, const struct fl_option *option,
 		store_integer(option, target, word->value);
 		return true;
 	}
-	return fl_read_refuse(reader, option, node, "is none of the words it can be");
+	return fl_read_refuse(reader, option, node, "is none of what it can be");
 }
 
 static void print_word(const struct fl_option *option, const void *target, FILE *out)

@@ -80,7 +80,7 @@ static const struct row {
 	{ "an empty text", "node: {name: ''}\n", { "1:14: node.name: \"\" is too short" } },
 	{ "line breaks in a text", "node: {name: \"a\\nb\"}\n", { "1:14: node.name: a?b has control characters" } },
 	{ "a word that it cannot be", "log: {level: loud}\n",
-		{ "1:14: log.level: loud is none of the words it can be, expected error, warning, info or debug" } },
+		{ "1:14: log.level: loud is none of what it can be, expected error, warning, info or debug" } },
 	{ "a relative path", "state_dir: lib/fairlead\n",
 		{ "1:12: state_dir: lib/fairlead is not absolute, expected an absolute path" } },
 	{ "a socket's path is short", "control: {socket: /run/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
@@ -192,7 +192,7 @@ static const struct row {
 			"6:34: services.endpoints.weight: 70000 is out of range, expected an integer 0-65535",
 			"8:34: services.endpoints.weight: heavy is no integer" } },
 	{ "a state that is none", WEB FRONTENDS "  endpoints: [{address: 192.0.2.1, state: drain}]\n",
-		{ "4:43: services.endpoints.state: drain is none of the words it can be, expected up, down, draining or maintenance" } },
+		{ "4:43: services.endpoints.state: drain is none of what it can be, expected up, down, draining or maintenance" } },
 	{ "addresses of endpoints", WEB FRONTENDS "  endpoints:\n  - {address: 192.0.2.1:x}\n  - {address: localhost}\n"
 						  "  - {address: '::'}\n  - {weight: 1}\n  - 192.0.2.1\n",
 		{ "5:15: services.endpoints.address: 192.0.2.1:x is no address",
@@ -212,7 +212,7 @@ static const struct row {
 	{ "a frontend that is its own endpoint", WEB FRONTENDS "  endpoints: [{address: '10.0.0.1'}]\n",
 		{ "4:15: services.endpoints.address: is the frontend 10.0.0.1:80/tcp itself" } },
 	{ "a table size off the ladder", WEB FRONTENDS ENDPOINTS "  slots: 1000\n",
-		{ "2:3: services.slots: 1000 is none of the sizes there are, expected 251, 1021, 4093, 16381 or 65537" } },
+		{ "5:10: services.slots: 1000 is none of what it can be, expected 251, 1021, 4093, 16381 or 65537" } },
 	{ "durations", WEB FRONTENDS ENDPOINTS "  settle: {tcp: 15, udp: 0s}\n",
 		{ "5:17: services.settle.tcp: 15 has no unit, expected a duration 1s-1d with its unit (90s, 15m, 1h)",
 			"5:26: services.settle.udp: 0s is out of range" } },
