@@ -159,11 +159,16 @@ static enum fl_exit start(struct fl_agent *agent)
 	return FL_EXIT_OK;
 }
 
-static void close_handle(uv_handle_t *handle, void *context)
+/* Only our own: what a module stops may close more of its handles on its way out. */
+static void close_handles(struct fl_agent *agent)
 {
-	(void)context;
-	if (!uv_is_closing(handle))
-		uv_close(handle, NULL);
+	uv_close((uv_handle_t *)&agent->term, NULL);
+	uv_close((uv_handle_t *)&agent->interrupt, NULL);
+	uv_close((uv_handle_t *)&agent->hangup, NULL);
+	uv_close((uv_handle_t *)&agent->tick, NULL);
+	uv_close((uv_handle_t *)&agent->apply_timer, NULL);
+	uv_close((uv_handle_t *)&agent->config_timer, NULL);
+	uv_close((uv_handle_t *)&agent->config_watch, NULL);
 }
 
 static void stop(struct fl_agent *agent)
@@ -175,7 +180,7 @@ static void stop(struct fl_agent *agent)
 		fl_links_stop(agent->links);
 	if (agent->routes)
 		fl_routes_stop(agent->routes);
-	uv_walk(&agent->loop, close_handle, NULL);
+	close_handles(agent);
 	uv_run(&agent->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&agent->loop);
 }
