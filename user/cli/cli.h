@@ -37,7 +37,8 @@ struct fl_command {
 	/**
 	 * @param arguments  ends with NULL
 	 * @param ret        the value to print; new reference
-	 * @return 0, -errno with words. NULL = known, not supported by this version
+	 * @return 0, -errno with words: -ECONNREFUSED means that no agent answers, -EINVAL
+	 *         that an argument is none. NULL = known, not supported by this version
 	 */
 	int (*run)(const struct fl_cli *cli, char **arguments, struct fl_failure *failure,
 		json_t **ret);

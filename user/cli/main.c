@@ -49,6 +49,13 @@ static int refuse_usage(
 	return FL_EXIT_USAGE;
 }
 
+static int exit_code(int r)
+{
+	if (r == -ECONNREFUSED)
+		return FL_EXIT_NO_AGENT;
+	return r == -EINVAL ? FL_EXIT_USAGE : FL_EXIT_REFUSED;
+}
+
 static int run(const struct fl_cli *cli, struct fl_call *call, struct fl_failure *failure)
 {
 	const struct fl_command *row = call->command;
@@ -62,7 +69,7 @@ static int run(const struct fl_cli *cli, struct fl_call *call, struct fl_failure
 			row->command ? " " : "", row->command ? row->command : "");
 	if (r < 0) {
 		print_failure(cli, failure);
-		return r == -ECONNREFUSED ? FL_EXIT_NO_AGENT : FL_EXIT_REFUSED;
+		return exit_code(r);
 	}
 	if (cli->json)
 		print_json(cli, value);
