@@ -136,6 +136,8 @@ static enum fl_exit start(struct fl_agent *agent)
 
 	if (r >= 0)
 		r = start_paths(agent, &failure);
+	if (r >= 0 && fl_sweeper_start(agent->kernel, &agent->loop, &agent->sweeper) < 0)
+		r = fl_fail(&failure, -ENOMEM, "out of memory");
 	if (r < 0) {
 		say_failure("not started", &failure);
 		return FL_EXIT_KERNEL;
@@ -180,6 +182,7 @@ static void stop(struct fl_agent *agent)
 		fl_links_stop(agent->links);
 	if (agent->routes)
 		fl_routes_stop(agent->routes);
+	fl_sweeper_stop(agent->sweeper);
 	close_handles(agent);
 	uv_run(&agent->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&agent->loop);

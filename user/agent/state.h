@@ -10,6 +10,7 @@
 #include "kernel/kernel.h"
 #include "kernel/links.h"
 #include "kernel/routes.h"
+#include "kernel/sweeper.h"
 #include "kernel/writer.h"
 #include "model/snapshot.h"
 #include "registry/registry.h"
@@ -38,6 +39,7 @@ struct fl_agent {
 	struct fl_writer *writer;
 	struct fl_links *links;   /**< NULL = no edge path */
 	struct fl_routes *routes; /**< NULL = no edge path */
+	struct fl_sweeper *sweeper;
 	struct fl_server *server;
 
 	struct fl_snapshot *applied; /**< NULL before the first */

@@ -35,6 +35,14 @@ int fl_kernel_open(
 /** Close descriptors. Pins stay, and so does forwarding. NULL is welcome. */
 void fl_kernel_close(struct fl_kernel *kernel);
 
+/**
+ * Forget nat flows that have been silent for too long; see sweeper.h. Walks all of
+ * them. May be called on any thread, by one at a time.
+ * @param now_s  CLOCK_BOOTTIME; 0 = now
+ * @return 0, -errno
+ */
+int fl_kernel_sweep(const struct fl_kernel *kernel, uint32_t now_s, uint32_t *ret_freed);
+
 /** Remove every link, program and map below `bpffs`, and the directory.
  * @return 0 (also when there was nothing), -errno */
 int fl_kernel_detach(const char *bpffs, struct fl_failure *failure);
