@@ -30,12 +30,13 @@ static void teardown(void)
 
 TestSuite(kernel_sweeper, .init = setup, .fini = teardown, .timeout = 300);
 
-static const struct fl_flow orphan = { .proto = IPPROTO_UDP };
+static const struct fl_flow orphan = { .sport = 1, .dport = 2, .proto = IPPROTO_UDP };
 
 /* A forward entry whose other half was never made. */
 static void put_orphan(void)
 {
-	struct fl_nat_entry entry = { .to.proto = IPPROTO_UDP, .seen = fl_clock_boot_s() };
+	struct fl_nat_entry entry = { .to = { .sport = 3, .dport = 4, .proto = IPPROTO_UDP },
+		.seen = fl_clock_boot_s() };
 
 	cr_assert_eq(bpf_map_update_elem(kernel->maps.nat_fd[0], &orphan, &entry, BPF_ANY), 0);
 }

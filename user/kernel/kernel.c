@@ -297,8 +297,8 @@ static int start_sweep(const struct xdp_edge *edge, struct fl_failure *failure)
 int fl_kernel_sweep(const struct fl_kernel *kernel, uint32_t now_s, uint32_t *ret_freed)
 {
 	struct fl_sweep sweep = { .now_s = now_s };
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &sweep, .ctx_size_in = sizeof(sweep),
-		.ctx_out = &sweep, .ctx_size_out = sizeof(sweep));
+	/* Of such a program, the context is read and written in place. */
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &sweep, .ctx_size_in = sizeof(sweep));
 	int r = bpf_prog_test_run_opts(bpf_program__fd(kernel->skeletons->edge->progs.sweep), &run);
 
 	if (r < 0)
