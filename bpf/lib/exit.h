@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-#include "lib/maps.h"
+#include "lib/maps_target.h"
 #include "lib/packet.h"
 
 /**

@@ -4,35 +4,18 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "fairlead/abi.h"
-#include "fairlead/reasons.h"
+#include "lib/maps_target.h"
 
 /**
  * @file maps.h
- * Every map of FL_MAPS, one definition for all programs.
+ * Every map of FL_MAPS, one definition for all programs; those that the target
+ * path uses too are in maps_target.h, so that its object has no others.
  *
  * max_entries are those of the default limits; the agent sets them from its
  * configuration before load. Arrays are mmap-able where the agent writes rows
  * by plain stores; those are paid in full at load, so nothing large is an
  * array. What grows with traffic is not preallocated.
  */
-
-#define MAP_ARRAY(name, value_type, entries, flags)                                                \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
-		__uint(map_flags, flags);                                                          \
-		__uint(max_entries, entries);                                                      \
-		__type(key, __u32);                                                                \
-		__type(value, value_type);                                                         \
-	} name SEC(".maps")
-
-#define MAP_PERCPU(name, value_type, entries)                                                      \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                                           \
-		__uint(max_entries, entries);                                                      \
-		__type(key, __u32);                                                                \
-		__type(value, value_type);                                                         \
-	} name SEC(".maps")
 
 /* What the agent decided. */
 
@@ -109,8 +92,7 @@ struct fl_timer {
 };
 MAP_ARRAY(fl_timers, struct fl_timer, 1, 0);
 
-/* What the programs count. */
+/* What the programs count; `reasons` is in maps_target.h. */
 
-MAP_PERCPU(fl_reasons, __u64, FL_PATHS *FL_REASONS_MAX);
 MAP_PERCPU(fl_frontend_stats, struct fl_frontend_stats, FL_FRONTENDS_MAX);
 MAP_PERCPU(fl_endpoint_stats, struct fl_endpoint_stats, FL_ENDPOINTS_DEFAULT);

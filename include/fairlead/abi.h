@@ -247,6 +247,25 @@ struct fl_pressure_row {
 	__u64 reserved;
 };
 
+/* ---------------------------------------------------------------- target */
+
+/** Key of `balancers` (LPM trie): who may send us tunnelled packets. The value is a
+ * u32 that nobody reads. */
+struct fl_prefix_key {
+	__u32 bits; /**< of the 128: an IPv4 prefix counts 96 more */
+	struct fl_ip addr;
+};
+_Static_assert(sizeof(struct fl_prefix_key) == 20, "key layout is ABI");
+
+/**
+ * `addresses` (hash, struct fl_ip → u32 of these bits): every address that this
+ * node has. Tunnels must end at one of them; what is inside must be for one that
+ * is a service's, which are those on `lo` and on dummy devices, loopback's own
+ * (127.0.0.0/8, ::1) left out.
+ */
+#define FL_ADDRESS_LOCAL   1
+#define FL_ADDRESS_SERVICE 2
+
 /* -------------------------------------------------------------- counters */
 
 /** Row of `frontend_stats` (per CPU). Bytes are IP length as received. */
@@ -293,6 +312,8 @@ struct fl_meta_row {
 #define FL_FRONTENDS_MAX         16384
 #define FL_NEXTHOPS_MAX          16384
 #define FL_INTERFACES_MAX        64
+#define FL_BALANCERS_MAX         256
+#define FL_ADDRESSES_MAX         4096
 #define FL_NAT_SOURCES_MAX       16 /**< per family */
 #define FL_NAT_PORT_MIN_DEFAULT  1024
 #define FL_NAT_PORT_MAX_DEFAULT  32767
@@ -319,6 +340,8 @@ struct fl_meta_row {
 	X(endpoint_stats)                                                                          \
 	X(tx_ports)                                                                                \
 	X(timers)                                                                                  \
+	X(balancers)                                                                               \
+	X(addresses)                                                                               \
 	X(meta)
 
 /**

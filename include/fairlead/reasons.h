@@ -38,6 +38,8 @@
 		"tunnelled by a host that is no balancer of ours")                                 \
 	X(FL_PASS_DECAPSULATED, PASS, "decapsulated",                                              \
 		"taken out of its tunnel for a local frontend")                                    \
+	X(FL_DROP_CONGESTED, DROP, "congested",                                                    \
+		"congestion was signalled to a packet that cannot carry the signal")               \
 	X(FL_DROP_INTERNAL, DROP, "internal", "a map that must be there is not")
 
 #define FL_REASON_ENUM(symbol, action, name, text) symbol,

@@ -158,7 +158,29 @@ def judge_forward(before, after):
         judge_nat(before, after, False)
 
 
+def judge_decapsulated(before, after):
+    """What was inside, as it was, but for congestion that the outer header signals."""
+    outer, inner = ip_layer(before), ip_layer(after)
+    inside = ip_layer(outer.payload)
+    check(inside is not None, "there was nothing inside")
+    check(tags(before) == tags(after), "VLAN tags changed")
+    check((after.src, after.dst) == (before.src, before.dst), "the Ethernet header changed")
+    ecn = traffic_class(outer) & 3, traffic_class(inside) & 3
+    wanted = {(3, 1): 3, (3, 2): 3, (1, 2): 1}.get(ecn, ecn[1])
+    check(traffic_class(inner) == traffic_class(inside) & ~3 | wanted,
+          "ECN %d in %d became %d" % (ecn[1], ecn[0], traffic_class(inner) & 3))
+    expected = inside.copy()
+    if isinstance(expected, IP):
+        if expected.tos != inner.tos:
+            expected.tos, expected.chksum = inner.tos, inner.chksum
+            check(dict((n, c == k) for n, c, k in checksums(after))["IP"], "IP checksum")
+    else:
+        expected.tc = inner.tc
+    check(bytes(expected) == bytes(inner), "the packet inside changed")
+
+
 JUDGES = {
+    "decapsulated": judge_decapsulated,
     "forwarded": judge_forward,
     "reply": lambda before, after: judge_nat(before, after, True),
     "neighbour": lambda before, after: judge_nat(before, after, True),

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bpf/xdp_edge.skel.h"
+#include "bpf/xdp_target.skel.h"
 #include "core/addr.h"
 #include "fairlead/slot.h"
 #include "lib/netns.h"
@@ -24,6 +25,7 @@
 static const uint32_t size_classes[FL_SIZE_CLASSES] = FL_SIZES;
 
 struct xdp_edge *edge;
+static struct xdp_target *target;
 uint32_t edge_clients;
 
 static int cpus;
@@ -94,6 +96,19 @@ static void allow(uint32_t ifindex)
 		"tx_ports: %m");
 }
 
+static void target_open(void)
+{
+	int err;
+
+	target = xdp_target__open();
+	cr_assert(target, "open: %m");
+	bpf_map__reuse_fd(target->maps.fl_reasons, map_fd(edge->maps.fl_reasons));
+	bpf_map__reuse_fd(target->maps.fl_addresses, map_fd(edge->maps.fl_addresses));
+	bpf_map__reuse_fd(target->maps.fl_balancers, map_fd(edge->maps.fl_balancers));
+	err = xdp_target__load(target);
+	cr_assert_eq(err, 0, "load: %s", strerror(-err));
+}
+
 void edge_open(const struct fl_edge_conf *conf)
 {
 	char log[4096];
@@ -124,6 +139,7 @@ void edge_open(const struct fl_edge_conf *conf)
 	cr_assert_eq(err, 0, "load: %s\n%s", strerror(-err), log);
 	allow(edge_clients);
 	edge_nat_reset();
+	target_open();
 }
 
 static struct fl_ip parse(const char *text)
@@ -374,7 +390,7 @@ static void check_action(const char *row, const struct frame *in, const struct o
 		break;
 	case PASS:
 		cr_assert_eq(outcome->action, XDP_PASS, "%s: %s, but %s", row, reason, action);
-		if (outcome->reason == FL_PASS_NEIGHBOUR)
+		if (outcome->reason == FL_PASS_NEIGHBOUR || outcome->reason == FL_PASS_DECAPSULATED)
 			break;
 		cr_assert(outcome->out.length == in->length &&
 				  !memcmp(outcome->out.bytes, in->bytes, in->length),
@@ -397,6 +413,37 @@ void edge_run_from(uint32_t ifindex, const char *row, const struct frame *in, st
 	check_action(name, in, ret);
 	if (row)
 		record_packet(row, in, ret);
+}
+
+void target_run(const char *row, const struct frame *in, struct outcome *ret)
+{
+	ret->action = run(target->progs.target, EDGE_LO, row, in, &ret->out);
+	ret->reason = reason_counted(row) - FL_PATH_TARGET * FL_REASONS_MAX;
+	run_count++;
+	cr_assert(ret->reason >= 0 && ret->reason < FL_REASON_COUNT, "%s: counted for another path",
+		row);
+	check_action(row, in, ret);
+	record_packet(row, in, ret);
+}
+
+void target_address(const char *addr, uint32_t bits)
+{
+	struct fl_ip ip = parse(addr);
+
+	cr_assert_eq(bpf_map_update_elem(map_fd(edge->maps.fl_addresses), &ip, &bits, 0), 0, "%m");
+}
+
+void target_balancer(const char *text)
+{
+	struct fl_prefix prefix;
+	struct fl_prefix_key key;
+	uint32_t value = 1;
+
+	cr_assert_eq(fl_prefix_parse(text, &prefix), 0, "prefix %s", text);
+	key.bits = prefix.bits + (fl_ip_family(&prefix.addr) == FL_IPV4 ? 96 : 0);
+	key.addr = prefix.addr;
+	cr_assert_eq(
+		bpf_map_update_elem(map_fd(edge->maps.fl_balancers), &key, &value, 0), 0, "%m");
 }
 
 void edge_run(const struct frame *in, struct outcome *ret)

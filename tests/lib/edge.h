@@ -11,7 +11,7 @@
 
 /**
  * @file edge.h
- * The edge programs with maps that a test fills, fed one packet at a time.
+ * The edge and target programs with maps that a test fills, fed one packet at a time.
  *
  * Everything lives in a private network namespace whose interfaces are:
  * `lo`, from which packets come unless a test says otherwise, and `clients`, a
@@ -78,6 +78,12 @@ void edge_run(const struct frame *in, struct outcome *ret);
 /** The same from another interface. `row` names it in messages and for the oracle;
  * NULL = it is not written down. */
 void edge_run_from(uint32_t ifindex, const char *row, const struct frame *in, struct outcome *ret);
+/** Feed a frame to `target`, arriving on `lo`. */
+void target_run(const char *row, const struct frame *in, struct outcome *ret);
+/** What this node is called: FL_ADDRESS_* bits for `target`. */
+void target_address(const char *addr, uint32_t bits);
+/** Who may send it tunnelled packets: "192.0.2.0/24". */
+void target_balancer(const char *prefix);
 /** Feed a frame to `explain`. */
 void edge_explain(const struct frame *in, struct fl_explanation *ret, int *ret_action);
 /** Run `sweep` at a second of our choice. @return connections it forgot */
