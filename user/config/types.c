@@ -21,11 +21,18 @@ static bool replace_text(struct fl_reader *reader, char **field, const char *tex
 	return true;
 }
 
+/* Those of ASCII and of Unicode, with its line breaks: none belongs into a line
+ * of a log, and YAML folds some of them. */
 static bool has_control_characters(const char *text)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+		if (*c < 0x20 || *c == 0x7f)
 			return true;
+		if (c[0] == 0xc2 && c[1] < 0xa0) /* U+0080-U+009F */
+			return true;
+		if (c[0] == 0xe2 && c[1] == 0x80 && (c[2] == 0xa8 || c[2] == 0xa9)) /* U+2028, U+2029 */
+			return true;
+	}
 	return false;
 }
 

@@ -486,12 +486,15 @@ char *fl_node_show(const struct fl_node *node, char buffer[FL_NODE_TEXT])
 		return strcpy(buffer, node->kind == FL_NODE_LIST ? "a list" : "a mapping");
 	if (!*node->text)
 		return strcpy(buffer, node->plain ? "nothing" : "\"\"");
-	for (const char *c = node->text; *c; c++) {
-		if (length >= FL_NODE_TEXT - 12 && ((unsigned char)*c & 0xc0) != 0x80) {
+	for (const unsigned char *c = (const unsigned char *)node->text; *c; c++) {
+		if (length >= FL_NODE_TEXT - 12 && (*c & 0xc0) != 0x80) {
 			strcpy(buffer + length, "...");
 			return buffer;
 		}
-		buffer[length++] = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
+		if (c[0] == 0xc2 && c[1] < 0xa0) /* U+0080-U+009F: control characters, too */
+			c++, buffer[length++] = '?';
+		else
+			buffer[length++] = *c < 0x20 || *c == 0x7f ? '?' : (char)*c;
 	}
 	buffer[length] = '\0';
 	return buffer;

@@ -79,6 +79,8 @@ static const struct row {
 	{ "no value", "node: {name: }\n", { "1:14: node.name: no value, expected a text" } },
 	{ "an empty text", "node: {name: ''}\n", { "1:14: node.name: \"\" is too short" } },
 	{ "line breaks in a text", "node: {name: \"a\\nb\"}\n", { "1:14: node.name: a?b has control characters" } },
+	{ "line breaks of Unicode", "node: {name: \"a\\Nb\", zone: \"a\\Lb\"}\n",
+		{ "1:14: node.name: a?b has control characters", "1:28: node.zone: a\xe2\x80\xa8" "b has control characters" } },
 	{ "a word that it cannot be", "log: {level: loud}\n",
 		{ "1:14: log.level: loud is none of what it can be, expected error, warning, info or debug" } },
 	{ "a relative path", "state_dir: lib/fairlead\n",
