@@ -109,9 +109,10 @@ static void check_interfaces(const struct fl_config *config, struct fl_problems 
 	for (size_t i = 0; i < config->target_interface_count; i++)
 		for (size_t j = 0; j < config->interface_count; j++)
 			if (strcmp(config->target_interfaces[i], config->interfaces[j]) == 0)
-				fl_problem_add(problems, place_of(config, "target.interfaces", NULL),
-					"target.interfaces: %s is one of edge.interfaces, expected another "
-					"one: an interface runs one program",
+				fl_problem_add(problems,
+					place_of(config, "target.interfaces", NULL),
+					"target.interfaces: %s is one of edge.interfaces, expected "
+					"another one: an interface runs one program",
 					config->interfaces[j]);
 	if (config->target_interface_count && !config->target_from_count)
 		fl_problem_add(problems, place_of(config, "target.from", "target.interfaces"),

@@ -35,7 +35,7 @@ struct fl_registry_config {
 void fl_registry_config_done(struct fl_registry_config *registry);
 
 struct fl_config {
-	char *file; /**< as given on the command line */
+	char *file;      /**< as given on the command line */
 	char *node_name; /**< default: the host name */
 	char *node_zone; /**< NULL = none */
 	enum fl_log_level log_level;

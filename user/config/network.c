@@ -21,8 +21,8 @@ static bool refuse_item(struct fl_reader *reader, const struct fl_option *option
 {
 	char shown[FL_NODE_TEXT];
 
-	return fl_read_error(reader, option, node, "%s %s, expected %s", fl_node_show(node, shown), why,
-		expected);
+	return fl_read_error(reader, option, node, "%s %s, expected %s", fl_node_show(node, shown),
+		why, expected);
 }
 
 /* Read every item that is good; the others are told. */
@@ -163,10 +163,11 @@ static bool read_address(struct fl_reader *reader, const struct fl_option *optio
 	struct fl_ip *ip = item;
 
 	if (node->kind != FL_NODE_SCALAR || fl_ip_parse(node->text, ip) < 0)
-		return refuse_item(reader, option, node, "is no address", "an IPv4 or IPv6 address");
-	if (!is_own_address(ip))
 		return refuse_item(
-			reader, option, node, "is no address of one node", "one that can be a source");
+			reader, option, node, "is no address", "an IPv4 or IPv6 address");
+	if (!is_own_address(ip))
+		return refuse_item(reader, option, node, "is no address of one node",
+			"one that can be a source");
 	return true;
 }
 
@@ -265,8 +266,7 @@ static void print_prefixes(const struct fl_option *option, const void *target, F
 	end_list(out, count);
 }
 
-const struct fl_option_type fl_type_prefixes = { describe_prefixes, read_prefixes,
-	print_prefixes };
+const struct fl_option_type fl_type_prefixes = { describe_prefixes, read_prefixes, print_prefixes };
 
 /* Fills two fields, so the row has none. */
 

@@ -46,13 +46,13 @@ struct fl_option {
 	const char *key; /**< dotted: "edge.nat.ports" */
 	enum fl_option_of of;
 	const struct fl_option_type *type;
-	size_t offset; /**< of the field in the struct */
-	size_t size;   /**< of the field, in bytes */
+	size_t offset;       /**< of the field in the struct */
+	size_t size;         /**< of the field, in bytes */
 	size_t count_offset; /**< lists: of the count */
 	int64_t min, max;    /**< numbers: the value; texts: the length in bytes */
 	int64_t known_max;   /**< numbers: up to here it is known, beyond `max` not supported */
 	const struct fl_word *words;
-	const char *fallback; /**< as YAML; "" = not set; NULL = it must be given */
+	const char *fallback;       /**< as YAML; "" = not set; NULL = it must be given */
 	const char *fallback_words; /**< for the documents, when `fallback` does not tell */
 	bool reloadable;
 	bool unsupported; /**< refused unless its value switches it off */

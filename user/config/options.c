@@ -9,10 +9,9 @@
 
 #define FIELD(type, member)                                                                        \
 	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
-#define LIST(type, member, count)                                                                  \
-	FIELD(type, member), .count_offset = offsetof(struct type, count)
-#define TEXT_OF(number)  TEXT_OF_(number)
-#define TEXT_OF_(number) #number
+#define LIST(type, member, count) FIELD(type, member), .count_offset = offsetof(struct type, count)
+#define TEXT_OF(number)           TEXT_OF_(number)
+#define TEXT_OF_(number)          #number
 
 #define SUN_PATH_MAX 107 /* of sockaddr_un, without the NUL */
 #define DAY_S        86400
@@ -81,22 +80,22 @@ static const struct fl_word states[] = {
 };
 
 const struct fl_option fl_options[] = {
-	{ "node.name", FL_OF_CONFIG, &fl_type_text, FIELD(fl_config, node_name), .min = 1, .max = 253,
-		.fallback = "", .fallback_words = "the host name", .reloadable = true,
+	{ "node.name", FL_OF_CONFIG, &fl_type_text, FIELD(fl_config, node_name), .min = 1,
+		.max = 253, .fallback = "", .fallback_words = "the host name", .reloadable = true,
 		.help = "what this node is called in logs and answers" },
-	{ "node.zone", FL_OF_CONFIG, &fl_type_text, FIELD(fl_config, node_zone), .min = 1, .max = 63,
-		.fallback = "", .fallback_words = "none", .reloadable = true,
+	{ "node.zone", FL_OF_CONFIG, &fl_type_text, FIELD(fl_config, node_zone), .min = 1,
+		.max = 63, .fallback = "", .fallback_words = "none", .reloadable = true,
 		.help = "the zone this node is in" },
 
-	{ "log.level", FL_OF_CONFIG, &fl_type_word, FIELD(fl_config, log_level), .words = log_levels,
-		.fallback = "info", .reloadable = true,
+	{ "log.level", FL_OF_CONFIG, &fl_type_word, FIELD(fl_config, log_level),
+		.words = log_levels, .fallback = "info", .reloadable = true,
 		.help = "the least important kind of line that is still written" },
 	{ "log.format", FL_OF_CONFIG, &fl_type_word, FIELD(fl_config, log_format),
 		.words = log_formats, .fallback = "text", .reloadable = true,
 		.help = "how lines are written: for people, or one JSON object each" },
 
-	{ "state_dir", FL_OF_CONFIG, &fl_type_path, FIELD(fl_config, state_dir), .min = 2, .max = 4000,
-		.fallback = "/var/lib/fairlead",
+	{ "state_dir", FL_OF_CONFIG, &fl_type_path, FIELD(fl_config, state_dir), .min = 2,
+		.max = 4000, .fallback = "/var/lib/fairlead",
 		.help = "directory of what the agent keeps over a restart; made if absent" },
 	{ "bpffs", FL_OF_CONFIG, &fl_type_path, FIELD(fl_config, bpffs), .min = 2, .max = 4000,
 		.fallback = "/sys/fs/bpf/fairlead",
@@ -107,7 +106,8 @@ const struct fl_option fl_options[] = {
 		.help = "Unix socket that fairlead(8) speaks to" },
 	{ "control.group", FL_OF_CONFIG, &fl_type_text, FIELD(fl_config, control_group), .min = 1,
 		.max = 32, .fallback = "fairlead",
-		.help = "group that may use the socket besides root; if it does not exist, only root" },
+		.help = "group that may use the socket besides root; if it does not exist, only "
+			"root" },
 	{ "control.mode", FL_OF_CONFIG, &fl_type_mode, FIELD(fl_config, control_mode),
 		.fallback = "0660", .help = "permissions of the socket" },
 
@@ -120,20 +120,22 @@ const struct fl_option fl_options[] = {
 	{ "limits.endpoints", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, limits.endpoints),
 		.min = 1, .max = FL_ENDPOINTS_LIMIT, .fallback = TEXT_OF(FL_ENDPOINTS_DEFAULT),
 		.help = "most endpoints over all services" },
-	{ "limits.slots", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, limits.slots), .min = 1024,
-		.max = 67108864, .fallback = TEXT_OF(FL_SLOTS_DEFAULT),
+	{ "limits.slots", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, limits.slots),
+		.min = 1024, .max = 67108864, .fallback = TEXT_OF(FL_SLOTS_DEFAULT),
 		.help = "slots for the tables of all services, 8 bytes each" },
-	{ "limits.flows", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, limits.flows), .min = 1024,
-		.max = 16777216, .fallback = TEXT_OF(FL_FLOWS_DEFAULT),
+	{ "limits.flows", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, limits.flows),
+		.min = 1024, .max = 16777216, .fallback = TEXT_OF(FL_FLOWS_DEFAULT),
 		.help = "most connections that nat may carry at once" },
 
 	{ "edge.interfaces", FL_OF_CONFIG, &fl_type_interfaces,
-		LIST(fl_config, interfaces, interface_count), .max = FL_INTERFACES_MAX, .fallback = "",
-		.fallback_words = "none, and so no edge path", .reloadable = true,
-		.help = "interfaces on which traffic is balanced; one that is absent is waited for" },
-	{ "edge.mode", FL_OF_CONFIG, &fl_type_word, FIELD(fl_config, edge_mode), .words = edge_modes,
-		.fallback = "auto", .reloadable = true,
-		.help = "XDP in the driver (native), in the stack (generic), or the best there is" },
+		LIST(fl_config, interfaces, interface_count), .max = FL_INTERFACES_MAX,
+		.fallback = "", .fallback_words = "none, and so no edge path", .reloadable = true,
+		.help = "interfaces on which traffic is balanced; one that is absent is waited "
+			"for" },
+	{ "edge.mode", FL_OF_CONFIG, &fl_type_word, FIELD(fl_config, edge_mode),
+		.words = edge_modes, .fallback = "auto", .reloadable = true,
+		.help = "XDP in the driver (native), in the stack (generic), or the best there "
+			"is" },
 	{ "edge.nat.ports", FL_OF_CONFIG, &fl_type_ports, .fallback = "1024-32767",
 		.help = "source ports of nat; must not overlap net.ipv4.ip_local_port_range" },
 	{ "edge.nat.source", FL_OF_CONFIG, &fl_type_addresses,
@@ -142,14 +144,16 @@ const struct fl_option fl_options[] = {
 		.help = "source addresses of nat" },
 	{ "edge.tunnel_source", FL_OF_CONFIG, &fl_type_tunnel_source, .fallback = "",
 		.fallback_words = "what the route to the endpoint prefers",
-		.help = "outer source of tunnels; the low bits of a prefix are a hash of the flow" },
+		.help = "outer source of tunnels; the low bits of a prefix are a hash of the "
+			"flow" },
 	{ "edge.hash_seed", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, hash_seed), .min = 0,
 		.max = UINT32_MAX, .fallback = "0",
 		.help = "equal on all nodes that must send a flow to the same endpoint" },
 
 	{ "target.interfaces", FL_OF_CONFIG, &fl_type_interfaces,
-		LIST(fl_config, target_interfaces, target_interface_count), .max = FL_INTERFACES_MAX,
-		.fallback = "", .fallback_words = "none, and so no target path", .reloadable = true,
+		LIST(fl_config, target_interfaces, target_interface_count),
+		.max = FL_INTERFACES_MAX, .fallback = "",
+		.fallback_words = "none, and so no target path", .reloadable = true,
 		.help = "interfaces on which tunnelled packets are taken out of their tunnel" },
 	{ "target.from", FL_OF_CONFIG, &fl_type_prefixes,
 		LIST(fl_config, target_from, target_from_count), .max = 256, .fallback = "",
@@ -162,10 +166,10 @@ const struct fl_option fl_options[] = {
 		.fallback_words = "the root cgroup", .unsupported = true,
 		.help = "cgroup whose processes are served" },
 
-	{ "registries", FL_OF_CONFIG, &fl_type_registries, LIST(fl_config, registries, registry_count),
-		.max = 16, .fallback = "",
-		.fallback_words = "[{ file: { path: /etc/fairlead/services.d } }]", .reloadable = true,
-		.help = "where services are declared; earlier ones win" },
+	{ "registries", FL_OF_CONFIG, &fl_type_registries,
+		LIST(fl_config, registries, registry_count), .max = 16, .fallback = "",
+		.fallback_words = "[{ file: { path: /etc/fairlead/services.d } }]",
+		.reloadable = true, .help = "where services are declared; earlier ones win" },
 	{ "registries.file.name", FL_OF_REGISTRY, &fl_type_text, FIELD(fl_registry_config, name),
 		.min = 1, .max = 63, .fallback = "file", .reloadable = true,
 		.help = "what the registry is called; unique" },
@@ -175,7 +179,8 @@ const struct fl_option fl_options[] = {
 	{ "registries.consul", FL_OF_REGISTRY, &fl_type_opaque, .fallback = "", .unsupported = true,
 		.fallback_words = "none", .help = "services of a Consul catalogue" },
 	{ "registries.kubernetes", FL_OF_REGISTRY, &fl_type_opaque, .fallback = "",
-		.fallback_words = "none", .unsupported = true, .help = "services of a Kubernetes cluster" },
+		.fallback_words = "none", .unsupported = true,
+		.help = "services of a Kubernetes cluster" },
 	{ "registries.eureka", FL_OF_REGISTRY, &fl_type_opaque, .fallback = "", .unsupported = true,
 		.fallback_words = "none", .help = "applications of a Eureka server" },
 	{ "registries.etcd", FL_OF_REGISTRY, &fl_type_opaque, .fallback = "", .unsupported = true,
@@ -187,7 +192,8 @@ const struct fl_option fl_options[] = {
 		.fallback = "", .fallback_words = "none", .reloadable = true,
 		.help = "services declared right here; the same list as in files of a registry" },
 	{ "services.name", FL_OF_SERVICE, &fl_type_service_name, FIELD(fl_service, name), .min = 1,
-		.max = FL_NAME_MAX, .reloadable = true, .help = "what the service is called; unique" },
+		.max = FL_NAME_MAX, .reloadable = true,
+		.help = "what the service is called; unique" },
 	{ "services.frontends", FL_OF_SERVICE, &fl_type_frontends,
 		LIST(fl_service, frontends, frontend_count), .max = FL_FRONTENDS_PER_SERVICE,
 		.reloadable = true,
@@ -205,7 +211,8 @@ const struct fl_option fl_options[] = {
 		.min = 1, .max = DAY_S, .fallback = "15m", .reloadable = true,
 		.help = "the silence that a TCP flow may keep while its slot moves" },
 	{ "services.settle.udp", FL_OF_SERVICE, &fl_type_duration, FIELD(fl_service, settle_udp_s),
-		.min = 1, .max = DAY_S, .fallback = "1m", .reloadable = true, .help = "the same for UDP" },
+		.min = 1, .max = DAY_S, .fallback = "1m", .reloadable = true,
+		.help = "the same for UDP" },
 	{ "services.udp", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, udp), .words = udps,
 		.fallback = "keep", .reloadable = true,
 		.help = "whether UDP flows stay where they are, move at once, or are QUIC" },
@@ -215,21 +222,22 @@ const struct fl_option fl_options[] = {
 	{ "services.cross_family", FL_OF_SERVICE, &fl_type_flag, FIELD(fl_service, cross_family),
 		.fallback = "false", .reloadable = true,
 		.help = "ipip: send IPv4 and IPv6 clients to endpoints of both families" },
-	{ "services.check", FL_OF_SERVICE, &fl_type_opaque, .fallback = "", .fallback_words = "none",
-		.unsupported = true, .help = "probes that tell whether endpoints are healthy" },
+	{ "services.check", FL_OF_SERVICE, &fl_type_opaque, .fallback = "",
+		.fallback_words = "none", .unsupported = true,
+		.help = "probes that tell whether endpoints are healthy" },
 	{ "services.endpoints", FL_OF_SERVICE, &fl_type_endpoints,
 		LIST(fl_service, endpoints, endpoint_count), .max = FL_ENDPOINTS_PER_SERVICE,
 		.reloadable = true, .help = "instances that serve; [] = none" },
-	{ "services.endpoints.address", FL_OF_ENDPOINT, &fl_type_endpoint_address, .reloadable = true,
-		.help = "where it listens; without a port, the frontend's" },
+	{ "services.endpoints.address", FL_OF_ENDPOINT, &fl_type_endpoint_address,
+		.reloadable = true, .help = "where it listens; without a port, the frontend's" },
 	{ "services.endpoints.weight", FL_OF_ENDPOINT, &fl_type_integer, FIELD(fl_endpoint, weight),
 		.min = 0, .max = 65535, .fallback = "1", .reloadable = true,
 		.help = "its share beside the others'; 0 takes no new flows" },
-	{ "services.endpoints.zone", FL_OF_ENDPOINT, &fl_type_text, FIELD(fl_endpoint, zone), .min = 1,
-		.max = 63, .fallback = "", .fallback_words = "none", .reloadable = true,
+	{ "services.endpoints.zone", FL_OF_ENDPOINT, &fl_type_text, FIELD(fl_endpoint, zone),
+		.min = 1, .max = 63, .fallback = "", .fallback_words = "none", .reloadable = true,
 		.help = "the zone it is in" },
-	{ "services.endpoints.node", FL_OF_ENDPOINT, &fl_type_text, FIELD(fl_endpoint, node), .min = 1,
-		.max = 253, .fallback = "", .fallback_words = "none", .reloadable = true,
+	{ "services.endpoints.node", FL_OF_ENDPOINT, &fl_type_text, FIELD(fl_endpoint, node),
+		.min = 1, .max = 253, .fallback = "", .fallback_words = "none", .reloadable = true,
 		.help = "the node it runs on" },
 	{ "services.endpoints.state", FL_OF_ENDPOINT, &fl_type_word, FIELD(fl_endpoint, state),
 		.words = states, .fallback = "up", .reloadable = true,

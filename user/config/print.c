@@ -78,8 +78,7 @@ static void end_line(struct printer *p, int width, unsigned line)
 		fprintf(p->out, "%*s# default\n", gap, "");
 }
 
-static unsigned line_of(
-	const struct printer *p, const struct fl_option *option, const void *target)
+static unsigned line_of(const struct printer *p, const struct fl_option *option, const void *target)
 {
 	const struct fl_option_origin *origin = fl_origins_find(p->config->origins, option, target);
 
@@ -98,8 +97,8 @@ static int open_sections(struct printer *p, const char *base, const char *key, i
 
 		if (strncmp(p->section, key, length) != 0 ||
 			(p->section[length] && p->section[length] != '.'))
-			fprintf(p->out, "%*s%.*s:\n", indent + 2 * depth, "",
-				(int)(length - start), key + start);
+			fprintf(p->out, "%*s%.*s:\n", indent + 2 * depth, "", (int)(length - start),
+				key + start);
 		depth++;
 	}
 	snprintf(p->section, sizeof(p->section), "%.*s", (int)(start ? start - 1 : 0), key);
@@ -140,8 +139,8 @@ static int print_flow(struct printer *p, enum fl_option_of of, const void *targe
 		value = fl_option_text(option, target);
 		if (!value || !*value)
 			continue;
-		width += fprintf(p->out, "%s%s: %s", some ? ", " : "", strrchr(option->key, '.') + 1,
-			value);
+		width += fprintf(
+			p->out, "%s%s: %s", some ? ", " : "", strrchr(option->key, '.') + 1, value);
 		some = true;
 	}
 	return width + fprintf(p->out, " }");

@@ -49,8 +49,8 @@ bool fl_read_refuse(struct fl_reader *reader, const struct fl_option *option,
 		return false;
 	describe(option, expected, sizeof(expected));
 	if (fl_node_is_null(node))
-		fl_problem_add(reader->problems, place_of(reader, node), "%s: no value, expected %s",
-			option->key, expected);
+		fl_problem_add(reader->problems, place_of(reader, node),
+			"%s: no value, expected %s", option->key, expected);
 	else
 		fl_problem_add(reader->problems, place_of(reader, node), "%s: %s %s, expected %s",
 			option->key, fl_node_show(node, shown), why, expected);
@@ -354,8 +354,8 @@ static void use_fallback(
 	if (option->unsupported)
 		return;
 	if (!option->fallback)
-		fl_problem_add(reader->problems, place_of(reader, &node), "%s: missing, must be given",
-			option->key);
+		fl_problem_add(reader->problems, place_of(reader, &node),
+			"%s: missing, must be given", option->key);
 	else if (*option->fallback)
 		option->type->read(reader, option, &node, scope->target);
 }

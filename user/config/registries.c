@@ -16,7 +16,9 @@ static void describe(const struct fl_option *option, FILE *out)
 static bool refuse_type(
 	struct fl_reader *reader, const struct fl_option *option, const struct fl_node *node)
 {
-	struct fl_node key = { .kind = FL_NODE_SCALAR, .text = node->key, .line = node->key_line,
+	struct fl_node key = { .kind = FL_NODE_SCALAR,
+		.text = node->key,
+		.line = node->key_line,
 		.column = node->key_column };
 	char shown[FL_NODE_TEXT];
 
@@ -24,8 +26,8 @@ static bool refuse_type(
 		fl_node_show(&key, shown));
 }
 
-static bool read_file(struct fl_reader *reader, const struct fl_node *node,
-	struct fl_registry_config *registry)
+static bool read_file(
+	struct fl_reader *reader, const struct fl_node *node, struct fl_registry_config *registry)
 {
 	size_t errors = reader->problems->errors;
 
@@ -49,8 +51,8 @@ static bool has_own_name(struct fl_reader *reader, const struct fl_node *node,
 	for (size_t i = 0; i < config->registry_count; i++)
 		if (strcmp(config->registries[i].name, registry->name) == 0)
 			return fl_read_error(reader, option, node,
-				"%s is the name of the registry at %u:%u already, expected one of its "
-				"own",
+				"%s is the name of the registry at %u:%u already, expected one of "
+				"its own",
 				registry->name, config->registries[i].line,
 				config->registries[i].column);
 	return true;

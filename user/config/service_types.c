@@ -84,8 +84,8 @@ static bool refuse_frontend(struct fl_reader *reader, const struct fl_option *op
 	char shown[FL_NODE_TEXT];
 
 	return fl_read_error(reader, option, node,
-		"%s %s, expected ADDRESS:PORT/tcp or ADDRESS:PORT/udp, an IPv6 address in brackets, "
-		"port 0 = every port",
+		"%s %s, expected ADDRESS:PORT/tcp or ADDRESS:PORT/udp, an IPv6 address in "
+		"brackets, port 0 = every port",
 		fl_node_show(node, shown), why);
 }
 
@@ -261,7 +261,8 @@ static struct fl_service *read_service(
 	service->line = node->line;
 	service->column = node->column;
 	fl_read_options(reader, FL_OF_SERVICE, option->key, node, service);
-	service->incomplete = node->broken || reader->no_memory || reader->problems->errors != errors;
+	service->incomplete =
+		node->broken || reader->no_memory || reader->problems->errors != errors;
 	if (node->kind == FL_NODE_MAP)
 		fl_service_finish(service, reader->problems);
 	if (!service->incomplete && reader->problems->errors == errors)

@@ -17,7 +17,8 @@ static const struct fl_node *find_list(struct fl_reader *reader, const struct fl
 	char shown[FL_NODE_TEXT];
 
 	if (root && root->kind != FL_NODE_MAP) {
-		fl_problem_add(reader->problems, place, "services: %s does not fit, expected services: [...]",
+		fl_problem_add(reader->problems, place,
+			"services: %s does not fit, expected services: [...]",
 			fl_node_show(root, shown));
 		return NULL;
 	}
@@ -75,8 +76,8 @@ int fl_services_parse(const char *text, size_t length, const char *name, const c
 	return problems->errors == errors ? 0 : -EINVAL;
 }
 
-int fl_services_load(const char *file, const char *registry, struct fl_problems *problems,
-	fl_service_vec *ret)
+int fl_services_load(
+	const char *file, const char *registry, struct fl_problems *problems, fl_service_vec *ret)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t length = 0;

@@ -21,8 +21,8 @@ typedef FL_VEC(struct fl_service *) fl_service_vec;
  * @param registry  name put into each service
  * @return 0, -EINVAL when errors were added, -errno when unreadable (added too)
  */
-int fl_services_load(const char *file, const char *registry, struct fl_problems *problems,
-	fl_service_vec *ret);
+int fl_services_load(
+	const char *file, const char *registry, struct fl_problems *problems, fl_service_vec *ret);
 
 /** The same from memory; `name` stands for the file in messages. */
 int fl_services_parse(const char *text, size_t length, const char *name, const char *registry,

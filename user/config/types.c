@@ -30,14 +30,15 @@ static bool has_control_characters(const char *text)
 			return true;
 		if (c[0] == 0xc2 && c[1] < 0xa0) /* U+0080-U+009F */
 			return true;
-		if (c[0] == 0xe2 && c[1] == 0x80 && (c[2] == 0xa8 || c[2] == 0xa9)) /* U+2028, U+2029 */
+		if (c[0] == 0xe2 && c[1] == 0x80 &&
+			(c[2] == 0xa8 || c[2] == 0xa9)) /* U+2028, U+2029 */
 			return true;
 	}
 	return false;
 }
 
-static bool is_text_of_length(struct fl_reader *reader, const struct fl_option *option,
-	const struct fl_node *node)
+static bool is_text_of_length(
+	struct fl_reader *reader, const struct fl_option *option, const struct fl_node *node)
 {
 	size_t length;
 
@@ -145,7 +146,8 @@ static void describe_integer(const struct fl_option *option, FILE *out)
 	if (option->min == option->max)
 		fprintf(out, "%lld", (long long)option->min);
 	else
-		fprintf(out, "an integer %lld-%lld", (long long)option->min, (long long)option->max);
+		fprintf(out, "an integer %lld-%lld", (long long)option->min,
+			(long long)option->max);
 }
 
 static bool read_integer(struct fl_reader *reader, const struct fl_option *option,
@@ -317,7 +319,11 @@ static void describe_word(const struct fl_option *option, FILE *out)
 	for (size_t i = 0; i <= last; i++) {
 		if (option->words[i].later)
 			continue;
-		fprintf(out, "%s%s", !shown ? "" : i == last ? " or " : ", ", option->words[i].text);
+		fprintf(out, "%s%s",
+			!shown      ? ""
+			: i == last ? " or "
+				    : ", ",
+			option->words[i].text);
 		shown++;
 	}
 }

@@ -97,7 +97,8 @@ static void report_syntax(struct parse *p)
 
 	if (y->error == YAML_READER_ERROR)
 		fl_problem_add(p->problems, place_of_byte(p, y->problem_offset),
-			"YAML: %s (0x%02x), expected UTF-8 text", problem, (unsigned)y->problem_value);
+			"YAML: %s (0x%02x), expected UTF-8 text", problem,
+			(unsigned)y->problem_value);
 	else if (y->context && strstr(problem, "cannot start any token"))
 		fl_problem_add(p->problems, place_at(p, y->problem_mark),
 			"YAML: %s %s, expected a value (indent with spaces, not tabs; quote what "
@@ -164,14 +165,14 @@ static struct fl_node *add_node(struct parse *p, enum fl_node_kind kind)
 	return node;
 }
 
-static void refuse_decoration(struct parse *p, struct fl_node *node, const yaml_char_t *anchor,
-	const yaml_char_t *tag)
+static void refuse_decoration(
+	struct parse *p, struct fl_node *node, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
 	struct fl_place place = { p->name, node->line, node->column };
 
 	if (anchor)
-		fl_problem_add(p->problems, place, "YAML: an anchor (&%.40s), expected a plain value",
-			(const char *)anchor);
+		fl_problem_add(p->problems, place,
+			"YAML: an anchor (&%.40s), expected a plain value", (const char *)anchor);
 	if (tag)
 		fl_problem_add(p->problems, place, "YAML: a tag (%.60s), expected a plain value",
 			(const char *)tag);
@@ -234,7 +235,8 @@ static struct fl_node *read_list(struct parse *p, unsigned depth)
 
 	if (!list)
 		return NULL;
-	refuse_decoration(p, list, p->event.data.sequence_start.anchor, p->event.data.sequence_start.tag);
+	refuse_decoration(
+		p, list, p->event.data.sequence_start.anchor, p->event.data.sequence_start.tag);
 	while (step(p) && p->event.type != YAML_SEQUENCE_END_EVENT) {
 		struct fl_node *item = read_node(p, depth + 1);
 
@@ -303,7 +305,8 @@ static struct fl_node *read_map(struct parse *p, unsigned depth)
 
 	if (!map)
 		return NULL;
-	refuse_decoration(p, map, p->event.data.mapping_start.anchor, p->event.data.mapping_start.tag);
+	refuse_decoration(
+		p, map, p->event.data.mapping_start.anchor, p->event.data.mapping_start.tag);
 	while (step(p) && p->event.type != YAML_MAPPING_END_EVENT) {
 		bool usable = false;
 		struct fl_node *entry = read_entry(p, depth, &usable);
@@ -359,7 +362,8 @@ static void read_document(struct parse *p)
 /* Whether it begins as only UTF-16 does: told, since the reader would guess. */
 static bool is_utf16(const char *text, size_t length)
 {
-	return length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);
+	return length >= 2 &&
+	       (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);
 }
 
 int fl_yaml_parse(const char *text, size_t length, const char *name, struct fl_problems *problems,

@@ -27,11 +27,11 @@ struct fl_node {
 	bool plain;  /**< scalar without quotes */
 	bool broken; /**< told already: say nothing more about it */
 	unsigned line, column;
-	const char *text; /**< of a scalar; valid UTF-8 without NUL */
+	const char *text;      /**< of a scalar; valid UTF-8 without NUL */
 	struct fl_node *first; /**< of what is inside a list or a map */
 	size_t count;
 	struct fl_node *next; /**< beside it */
-	const char *key; /**< in a map; else NULL */
+	const char *key;      /**< in a map; else NULL */
 	unsigned key_line, key_column;
 };
 

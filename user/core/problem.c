@@ -26,7 +26,9 @@ static void add(struct fl_problems *list, struct fl_place place, bool warning, c
 	}
 	list->items = moved;
 	problem = &moved[list->count];
-	*problem = (struct fl_problem){ .line = place.line, .column = place.column, .warning = warning };
+	*problem = (struct fl_problem){
+		.line = place.line, .column = place.column, .warning = warning
+	};
 	if (place.file)
 		problem->file = strdup(place.file);
 	if (vasprintf(&problem->message, format, arguments) < 0)
@@ -82,8 +84,8 @@ char *fl_problem_format(const struct fl_problem *problem, char *buffer, size_t s
 	const char *kind = problem->warning ? "warning: " : "";
 
 	if (problem->file && problem->line)
-		snprintf(buffer, size, "%s:%u:%u: %s%s", problem->file, problem->line, problem->column, kind,
-			message);
+		snprintf(buffer, size, "%s:%u:%u: %s%s", problem->file, problem->line,
+			problem->column, kind, message);
 	else if (problem->file)
 		snprintf(buffer, size, "%s: %s%s", problem->file, kind, message);
 	else

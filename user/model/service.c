@@ -154,11 +154,13 @@ static void check_counts(const struct fl_service *service, struct fl_problems *p
 		return;
 	if (!service->frontend_count)
 		fl_problem_add(problems, place,
-			"services.frontends: %s has none, expected at least one ADDRESS:PORT/PROTOCOL",
+			"services.frontends: %s has none, expected at least one "
+			"ADDRESS:PORT/PROTOCOL",
 			service->name);
 	if (!service->endpoint_count)
 		fl_problem_warn(problems, place,
-			"services.endpoints: %s has none: what is sent to it is dropped (no_endpoint)",
+			"services.endpoints: %s has none: what is sent to it is dropped "
+			"(no_endpoint)",
 			service->name);
 }
 
@@ -167,7 +169,8 @@ static bool is_same_frontend(const struct fl_frontend *a, const struct fl_fronte
 	return a->proto == b->proto && a->port == b->port && fl_ip_equal(&a->addr, &b->addr);
 }
 
-static void check_duplicate_frontends(const struct fl_service *service, struct fl_problems *problems)
+static void check_duplicate_frontends(
+	const struct fl_service *service, struct fl_problems *problems)
 {
 	char text[FL_SOCKET_TEXT];
 
@@ -182,15 +185,18 @@ static void check_duplicate_frontends(const struct fl_service *service, struct f
 
 			if (!is_same_frontend(frontend, first))
 				continue;
-			fl_problem_add(problems, place_of(service, frontend->line, frontend->column),
-				"services.frontends: %s stands at %u:%u already, expected each only once",
+			fl_problem_add(problems,
+				place_of(service, frontend->line, frontend->column),
+				"services.frontends: %s stands at %u:%u already, expected each "
+				"only once",
 				fl_frontend_format(frontend, text), first->line, first->column);
 			break;
 		}
 	}
 }
 
-static void check_duplicate_endpoints(const struct fl_service *service, struct fl_problems *problems)
+static void check_duplicate_endpoints(
+	const struct fl_service *service, struct fl_problems *problems)
 {
 	char text[FL_SOCKET_TEXT];
 
@@ -222,8 +228,8 @@ static void check_port(const struct fl_service *service, const struct fl_endpoin
 			!fl_service_uses(service, fl_ip_family(&frontend->addr), endpoint))
 			continue;
 		fl_problem_add(problems, place_of(service, endpoint->line, endpoint->column),
-			"services.endpoints.address: port %u cannot differ from the frontend's (%s) in "
-			"%s, expected the same port or none",
+			"services.endpoints.address: port %u cannot differ from the frontend's "
+			"(%s) in %s, expected the same port or none",
 			endpoint->port, fl_frontend_format(frontend, text),
 			fl_forward_name(service->forward));
 		return;
@@ -245,8 +251,8 @@ static void check_loop(const struct fl_service *service, const struct fl_endpoin
 			endpoint->port != frontend->port)
 			continue;
 		fl_problem_add(problems, place_of(service, endpoint->line, endpoint->column),
-			"services.endpoints.address: is the frontend %s itself, expected the address "
-			"of a server behind it",
+			"services.endpoints.address: is the frontend %s itself, expected the "
+			"address of a server behind it",
 			fl_frontend_format(frontend, text));
 		return;
 	}
@@ -265,9 +271,10 @@ static void check_endpoints(const struct fl_service *service, struct fl_problems
 		check_port(service, endpoint, problems);
 		check_loop(service, endpoint, problems);
 		if (fl_ip_is_loopback(&endpoint->addr))
-			fl_problem_warn(problems, place_of(service, endpoint->line, endpoint->column),
-				"services.endpoints.address: %s is a loopback address: what comes from "
-				"the network cannot be sent there",
+			fl_problem_warn(problems,
+				place_of(service, endpoint->line, endpoint->column),
+				"services.endpoints.address: %s is a loopback address: what comes "
+				"from the network cannot be sent there",
 				fl_ip_format(&endpoint->addr, text));
 	}
 }
@@ -306,23 +313,24 @@ static void check_slots(const struct fl_service *service, struct fl_problems *pr
 	size_t most = 0;
 
 	for (enum fl_family family = 0; family < FL_FAMILIES; family++)
-		if (fl_service_has_family(service, family) && fl_service_usable(service, family) > most)
+		if (fl_service_has_family(service, family) &&
+			fl_service_usable(service, family) > most)
 			most = fl_service_usable(service, family);
 	if (service->slots && !is_on_ladder(service->slots))
 		fl_problem_add(problems, place,
-			"services.slots: %u is none of the sizes there are, expected 251, 1021, 4093, "
-			"16381 or 65537",
+			"services.slots: %u is none of the sizes there are, expected 251, 1021, "
+			"4093, 16381 or 65537",
 			service->slots);
 	else if (service->slots && service->slots <= most)
 		fl_problem_add(problems, place,
-			"services.slots: %u are too few for the %zu endpoints of %s, expected more than "
-			"there are endpoints (100 for each keeps the shares even)",
+			"services.slots: %u are too few for the %zu endpoints of %s, expected more "
+			"than there are endpoints (100 for each keeps the shares even)",
 			service->slots, most, service->name);
 	else if (!service->slots && most <= FL_ENDPOINTS_PER_SERVICE &&
 		 most * SLOTS_PER_ENDPOINT > ladder[FL_SIZE_CLASSES - 1])
 		fl_problem_warn(problems, place,
-			"services.endpoints: %s has %zu endpoints in one table: beyond 655 the largest "
-			"one (65537 slots) has fewer than 100 for each, and shares are less even",
+			"services.endpoints: %s has %zu endpoints in one table: beyond 655 the "
+			"largest one (65537 slots) has fewer than 100 for each, and shares are less even",
 			service->name, most);
 }
 

@@ -23,10 +23,10 @@ enum fl_balance { FL_MAGLEV = 0 };
 
 struct fl_frontend {
 	struct fl_ip addr;
-	uint16_t port; /**< host order; 0 = every port */
-	uint8_t proto; /**< IPPROTO_TCP or IPPROTO_UDP */
+	uint16_t port;         /**< host order; 0 = every port */
+	uint8_t proto;         /**< IPPROTO_TCP or IPPROTO_UDP */
 	unsigned line, column; /**< where it was declared, in the service's file */
-	uint32_t id; /**< 0 until model/ids gave one */
+	uint32_t id;           /**< 0 until model/ids gave one */
 };
 
 struct fl_endpoint {
@@ -57,8 +57,8 @@ struct fl_service {
 	size_t endpoint_count;
 	size_t family_endpoints[FL_FAMILIES]; /**< endpoints of each family; counted by finish */
 	bool incomplete; /**< parts had errors and are missing: what lacks is not told again */
-	char *registry; /**< name of the registry that declared it: "inline" for the config file */
-	char *file;     /**< NULL = not from a file */
+	char *registry;  /**< name of the registry that declared it: "inline" for the config file */
+	char *file;      /**< NULL = not from a file */
 	unsigned line, column;
 	uint32_t id; /**< 0 until model/ids gave one */
 };
@@ -93,8 +93,8 @@ bool fl_service_finish(struct fl_service *service, struct fl_problems *problems)
 /** Whether frontends of `family` may use the endpoint: its own family's, and in
  * ipip and gue also the other's when `cross_family` says so or there are no
  * others. Of a finished service. */
-bool fl_service_uses(
-	const struct fl_service *service, enum fl_family family, const struct fl_endpoint *endpoint);
+bool fl_service_uses(const struct fl_service *service, enum fl_family family,
+	const struct fl_endpoint *endpoint);
 /** Whether it has a frontend of that family, and so a table. */
 bool fl_service_has_family(const struct fl_service *service, enum fl_family family);
 /** How many endpoints frontends of `family` may use, whatever their state and

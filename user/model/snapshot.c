@@ -34,19 +34,19 @@ static void claims_free(struct claim **table)
 	struct claim *claim;
 	struct claim *next;
 
-	HASH_ITER(hh, *table, claim, next)
-	{
+	HASH_ITER(hh, *table, claim, next) {
 		HASH_DEL(*table, claim);
 		free(claim);
 	}
 }
 
 /* "web at services.d/web.yaml:3:5" */
-static void say_where(const struct fl_service *service, unsigned line, unsigned column, char *buffer,
-	size_t size)
+static void say_where(
+	const struct fl_service *service, unsigned line, unsigned column, char *buffer, size_t size)
 {
 	if (service->file)
-		snprintf(buffer, size, "%s at %s:%u:%u", service->name, service->file, line, column);
+		snprintf(
+			buffer, size, "%s at %s:%u:%u", service->name, service->file, line, column);
 	else
 		snprintf(buffer, size, "%s of registry %s", service->name,
 			service->registry ? service->registry : "?");
@@ -78,7 +78,8 @@ static bool is_name_taken(const struct merge *m, const struct fl_service *servic
 	HASH_FIND(hh, m->names, service->name, strlen(service->name), claim);
 	if (!claim)
 		return false;
-	say_where(claim->service, claim->service->line, claim->service->column, first, sizeof(first));
+	say_where(
+		claim->service, claim->service->line, claim->service->column, first, sizeof(first));
 	fl_problem_add(m->problems,
 		(struct fl_place){ service->file, service->line, service->column },
 		"services.name: %s is the name of another service (%s), expected each only once; "
@@ -103,8 +104,8 @@ static bool is_frontend_taken(const struct merge *m, const struct fl_service *se
 			sizeof(first));
 		fl_problem_add(m->problems,
 			(struct fl_place){ service->file, frontend->line, frontend->column },
-			"services.frontends: %s belongs to another service (%s), expected each only "
-			"once; %s is left out",
+			"services.frontends: %s belongs to another service (%s), expected each "
+			"only once; %s is left out",
 			fl_frontend_format(frontend, text), first, service->name);
 		taken = true;
 	}
@@ -118,22 +119,23 @@ static bool is_beyond_limits(const struct merge *m, const struct fl_service *ser
 
 	if (s->service_count >= m->limits->services) {
 		fl_problem_add(m->problems, place,
-			"services: %s is one more than limits.services (%u) allows, and is left out",
+			"services: %s is one more than limits.services (%u) allows, and is left "
+			"out",
 			service->name, m->limits->services);
 		return true;
 	}
 	if (service->endpoint_count > m->limits->endpoints - s->endpoint_count) {
 		fl_problem_add(m->problems, place,
-			"services.endpoints: the %zu of %s and the %zu of the services before it are "
-			"more than limits.endpoints (%u) allows; %s is left out",
+			"services.endpoints: the %zu of %s and the %zu of the services before it "
+			"are more than limits.endpoints (%u) allows; %s is left out",
 			service->endpoint_count, service->name, s->endpoint_count,
 			m->limits->endpoints, service->name);
 		return true;
 	}
 	if (service->frontend_count > FL_FRONTENDS_MAX - m->frontend_count) {
 		fl_problem_add(m->problems, place,
-			"services.frontends: the %zu of %s and the %zu of the services before it are "
-			"more than the %d there may be; %s is left out",
+			"services.frontends: the %zu of %s and the %zu of the services before it "
+			"are more than the %d there may be; %s is left out",
 			service->frontend_count, service->name, m->frontend_count, FL_FRONTENDS_MAX,
 			service->name);
 		return true;
@@ -177,7 +179,8 @@ static int take(struct merge *m, struct fl_service *service)
 	struct fl_snapshot *s = m->snapshot;
 	int r;
 
-	if (is_name_taken(m, service) || is_frontend_taken(m, service) || is_beyond_limits(m, service))
+	if (is_name_taken(m, service) || is_frontend_taken(m, service) ||
+		is_beyond_limits(m, service))
 		return 0;
 	r = claim_name(m, service);
 	for (size_t i = 0; i < service->frontend_count && r == 0; i++)

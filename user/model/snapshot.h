@@ -12,7 +12,7 @@
  */
 struct fl_snapshot {
 	unsigned references;
-	uint64_t generation; /**< set by the maker; grows */
+	uint64_t generation;          /**< set by the maker; grows */
 	struct fl_service **services; /**< sorted by name; one reference each */
 	size_t service_count;
 	size_t endpoint_count; /**< over all services */

@@ -35,19 +35,20 @@ struct fl_registry_driver {
 /** One registry of the configuration, alive. Owned by registry.c. It never moves. */
 struct fl_registry {
 	const struct fl_registry_driver *driver;
-	const struct fl_registry_config *config; /**< its own copy: outlives the configuration it came from */
+	const struct fl_registry_config
+		*config; /**< its own copy: outlives the configuration it came from */
 	uv_loop_t *loop;
 	void *state; /**< the driver's own */
 	struct fl_registry_set *set;
 
-	fl_service_vec services; /**< as last published */
+	fl_service_vec services;     /**< as last published */
 	struct fl_problems problems; /**< of the last reading; shown until it is mended */
-	bool up;              /**< the registry could be read */
-	bool published;       /**< at least once */
-	bool failed;          /**< at least once */
-	uint64_t published_ms; /**< CLOCK_REALTIME of the last good reading */
-	uint64_t updates;     /**< publishes that changed something */
-	char last_error[256]; /**< empty = none */
+	bool up;                     /**< the registry could be read */
+	bool published;              /**< at least once */
+	bool failed;                 /**< at least once */
+	uint64_t published_ms;       /**< CLOCK_REALTIME of the last good reading */
+	uint64_t updates;            /**< publishes that changed something */
+	char last_error[256];        /**< empty = none */
 };
 
 /**

@@ -209,11 +209,13 @@ static void on_scanned(struct state *s, struct fl_scan *scan)
 	bool is_news;
 
 	if (scan->error == -E2BIG) {
-		fl_registry_failed(s->registry, "%s: more than %d files", scan->directory, FL_FILES_MAX);
+		fl_registry_failed(
+			s->registry, "%s: more than %d files", scan->directory, FL_FILES_MAX);
 		return;
 	}
 	if (scan->error < 0 && scan->error != -ENOENT) {
-		fl_registry_failed(s->registry, "%s: %s", scan->directory, fl_log_errno(scan->error));
+		fl_registry_failed(
+			s->registry, "%s: %s", scan->directory, fl_log_errno(scan->error));
 		return;
 	}
 	say_absent(s, scan->error == -ENOENT);
@@ -262,8 +264,8 @@ static int tell_known(const struct state *s, struct fl_scan *scan)
 	for (size_t i = 0; i < busy_count && r == 0; i++) {
 		const struct fl_file *file = find_file((fl_file_vec *)&s->files, busy[i]);
 
-		r = fl_scan_know(scan, busy[i], file ? &file->stamp : NULL, true,
-			file && file->is_link);
+		r = fl_scan_know(
+			scan, busy[i], file ? &file->stamp : NULL, true, file && file->is_link);
 	}
 	for (size_t i = 0; i < s->files.count && r == 0 && !s->everything; i++) {
 		const struct fl_file *file = &s->files.items[i];
@@ -333,7 +335,10 @@ static void look_soon(void *context)
 		s->first_ms = now_ms;
 	latest_ms = s->first_ms + LATEST_MS;
 	uv_timer_start(&s->rest, on_rest,
-		now_ms + REST_MS < latest_ms ? REST_MS : latest_ms > now_ms ? latest_ms - now_ms : 0, 0);
+		now_ms + REST_MS < latest_ms ? REST_MS
+		: latest_ms > now_ms         ? latest_ms - now_ms
+					     : 0,
+		0);
 }
 
 /* ------------------------------------------------------------------- driver */
@@ -353,7 +358,8 @@ static int start(struct fl_registry *registry)
 
 	if (!s)
 		return -ENOMEM;
-	r = fl_watch_open(registry->loop, registry->config->path, PAUSE_MS, look_soon, s, &s->watch);
+	r = fl_watch_open(
+		registry->loop, registry->config->path, PAUSE_MS, look_soon, s, &s->watch);
 	if (r < 0) {
 		free(s);
 		return r;

@@ -196,8 +196,8 @@ static struct fl_registry *take_same(
 }
 
 /* Make those that are new. @return 0, -ENOMEM with none made */
-static int make_new(struct fl_registry_set *set, const struct fl_config *config,
-	struct fl_registry **made)
+static int make_new(
+	struct fl_registry_set *set, const struct fl_config *config, struct fl_registry **made)
 {
 	for (size_t i = 0; i < config->registry_count; i++) {
 		bool known = false;
@@ -219,7 +219,8 @@ static int make_new(struct fl_registry_set *set, const struct fl_config *config,
 
 int fl_registry_set_configure(struct fl_registry_set *set, const struct fl_config *config)
 {
-	struct fl_registry **next = calloc(config->registry_count + 1, sizeof(struct fl_registry *));
+	struct fl_registry **next =
+		calloc(config->registry_count + 1, sizeof(struct fl_registry *));
 	_cleanup_free_ bool *is_new = calloc(config->registry_count + 1, sizeof(bool));
 	int r = next && is_new ? make_new(set, config, next) : -ENOMEM;
 

@@ -179,7 +179,8 @@ static void read_file(struct fl_scan *scan, const char *path, struct fl_file *fi
 	struct fl_place place = { .file = path };
 
 	if (strlen(file->name) > 200)
-		fl_problem_add(&file->problems, place, "name is too long, expected at most 200 bytes");
+		fl_problem_add(
+			&file->problems, place, "name is too long, expected at most 200 bytes");
 	else
 		fl_services_load(path, scan->registry, &file->problems, &file->services);
 	file->bad = file->problems.errors > 0;
@@ -213,9 +214,9 @@ static int look_at(struct fl_scan *scan, const char *name)
 		return -ENOMEM;
 	file->stamp = stamp_of(&st);
 	file->is_link = is_link;
-	file->kept = known && (known->busy || (known->stamp.settled &&
-						      known->is_link == is_link &&
-						      fl_file_stamp_equal(&known->stamp, &file->stamp)));
+	file->kept =
+		known && (known->busy || (known->stamp.settled && known->is_link == is_link &&
+						 fl_file_stamp_equal(&known->stamp, &file->stamp)));
 	if (!file->kept)
 		read_file(scan, path, file);
 	return 0;

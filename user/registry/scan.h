@@ -33,8 +33,8 @@ struct fl_file {
 	char *name;
 	struct fl_file_stamp stamp;
 	bool is_link;
-	bool kept; /**< not read: it is as it was, or being written; nothing below is set */
-	bool bad;  /**< had errors, which `problems` tells */
+	bool kept;  /**< not read: it is as it was, or being written; nothing below is set */
+	bool bad;   /**< had errors, which `problems` tells */
 	bool sound; /**< `services` are all of a reading without errors; the driver's */
 	fl_service_vec services; /**< those without errors */
 	struct fl_problems problems;

@@ -226,8 +226,8 @@ static int arm_above(struct fl_watch *watch)
 			return -ENOMEM;
 		slash[slash == path] = '\0'; /* "/etc" is in "/" */
 		/* IN_ATTRIB: a directory whose rights are given back cannot say so itself */
-		wd = inotify_add_watch(watch->fd, path,
-			ENTRY_EVENTS | SELF_EVENTS | IN_ATTRIB | IN_ONLYDIR);
+		wd = inotify_add_watch(
+			watch->fd, path, ENTRY_EVENTS | SELF_EVENTS | IN_ATTRIB | IN_ONLYDIR);
 		if (wd < 0 && errno != ENOENT && errno != ENOTDIR && errno != EACCES)
 			return -errno;
 	}

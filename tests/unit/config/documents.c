@@ -40,7 +40,8 @@ static void entry_of(const struct fl_option_doc *option, char *buffer, size_t si
 	bool is_required = strcmp(option->fallback, "must be given") == 0;
 
 	snprintf(buffer, size, "\n*%s*\n\t%s; %s%s%s\n\n\t", option->key, option->type,
-		is_required ? "" : "default: ", option->fallback, option->reloadable ? "" : "; restart needed");
+		is_required ? "" : "default: ", option->fallback,
+		option->reloadable ? "" : "; restart needed");
 }
 
 Test(config_documents, the_page_tells_every_option_as_it_is)
@@ -54,7 +55,8 @@ Test(config_documents, the_page_tells_every_option_as_it_is)
 		if (option->supported)
 			cr_expect_not_null(strstr(page, entry), "fairlead.yaml(5) lacks:%s", entry);
 		else
-			cr_expect_null(strstr(page, entry), "fairlead.yaml(5) promises %s", option->key);
+			cr_expect_null(
+				strstr(page, entry), "fairlead.yaml(5) promises %s", option->key);
 	}
 }
 
@@ -84,7 +86,9 @@ Test(config_documents, the_page_tells_nothing_else)
 
 static void expect_good(const char *text, const char *what)
 {
-	struct fl_environment environment = { .local_port_min = 32768, .local_port_max = 60999, .host_name = "h" };
+	struct fl_environment environment = {
+		.local_port_min = 32768, .local_port_max = 60999, .host_name = "h"
+	};
 	struct fl_problems problems = { 0 };
 	struct fl_config *config = NULL;
 	char line[512] = "";
@@ -108,12 +112,14 @@ Test(config_documents, the_example_is_a_good_configuration)
 		bool begins_line = c == text || c[-1] == '\n';
 
 		/* "#key" and "#  key" below one; "# Words" stay comments */
-		if (begins_line && c[0] == '#' && c[1] != '\n' && (c[1] != ' ' || c[2] == ' ') && strncmp(c, "#     fair", 10))
+		if (begins_line && c[0] == '#' && c[1] != '\n' && (c[1] != ' ' || c[2] == ' ') &&
+			strncmp(c, "#     fair", 10))
 			continue;
 		*out++ = *c;
 	}
 	*out = '\0';
-	cr_expect_not_null(strstr(text, "\nedge:\n  interfaces: [eth0]\n"), "the test itself: nothing was tried");
+	cr_expect_not_null(strstr(text, "\nedge:\n  interfaces: [eth0]\n"),
+		"the test itself: nothing was tried");
 	expect_good(text, "all in force");
 }
 
@@ -140,7 +146,8 @@ Test(config_documents, every_option_has_words)
 {
 	size_t count = 0;
 
-	for (const struct fl_option_doc *option = fl_config_options(); option->key; option++, count++) {
+	for (const struct fl_option_doc *option = fl_config_options(); option->key;
+		option++, count++) {
 		cr_expect(option->type && *option->type, "%s", option->key);
 		cr_expect(option->fallback && *option->fallback, "%s", option->key);
 		cr_expect(option->help && *option->help, "%s", option->key);

@@ -85,8 +85,8 @@ static __attribute__((noinline)) char *print(const struct fl_config *config)
 
 Test(config_good, nothing_given_means_defaults)
 {
-	static const char *const texts[] = { "", "# only a comment\n", "---\n", "{}", "edge:\nnode: ~\n",
-		"\xef\xbb\xbfnode: {}\n", "edge: {interfaces: []}\n" };
+	static const char *const texts[] = { "", "# only a comment\n", "---\n", "{}",
+		"edge:\nnode: ~\n", "\xef\xbb\xbfnode: {}\n", "edge: {interfaces: []}\n" };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct fl_config *config = parse(texts[i]);
@@ -239,7 +239,8 @@ Test(config_good, what_is_printed_means_the_same)
 	static const char *const texts[] = { "", everything, "http: {listen: off}\n",
 		"registries: []\nservices: []\n",
 		"services:\n- {name: a, frontends: ['10.0.0.1:53/udp'], endpoints: []}\n"
-		"- name: b\n  frontends: ['10.0.0.1:53/tcp']\n  endpoints: [{address: '192.0.2.1:5353'}]\n" };
+		"- name: b\n  frontends: ['10.0.0.1:53/tcp']\n  endpoints: [{address: "
+		"'192.0.2.1:5353'}]\n" };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct fl_config *first = parse(texts[i]);
@@ -279,9 +280,10 @@ Test(config_good, each_value_says_where_it_came_from)
 		{ "    udp: keep ", "# default" },
 		{ "      - { address: \"192.0.2.1:80\", weight: 1, state: up } ", "# t.yaml:11" },
 	};
-	struct fl_config *config = parse("log:\n  level: debug\nhttp: {listen: off}\nedge:\n  interfaces: [eth0]\n"
-					 "services:\n- name: web\n  settle: {tcp: 20m}\n"
-					 "  frontends: ['10.0.0.1:80/tcp']\n  endpoints:\n  - address: 192.0.2.1:80\n");
+	struct fl_config *config = parse(
+		"log:\n  level: debug\nhttp: {listen: off}\nedge:\n  interfaces: [eth0]\n"
+		"services:\n- name: web\n  settle: {tcp: 20m}\n"
+		"  frontends: ['10.0.0.1:80/tcp']\n  endpoints:\n  - address: 192.0.2.1:80\n");
 	char *text = print(config);
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -308,7 +310,8 @@ Test(config_good, what_a_reload_can_change)
 		{ "", "log: {level: debug, format: json}\n", NULL },
 		{ "", "node: {name: x, zone: y}\n", NULL },
 		{ "", "registries: []\n", NULL },
-		{ "", "services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: []}]\n", NULL },
+		{ "", "services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: []}]\n",
+			NULL },
 		{ "edge: {interfaces: [a]}\n", "edge: {interfaces: [b, c], mode: native}\n", NULL },
 		{ "", "edge: {interfaces: [a]}\n", "edge.interfaces" },
 		{ "edge: {interfaces: [a]}\n", "", "edge.interfaces" },
@@ -335,7 +338,8 @@ Test(config_good, what_a_reload_can_change)
 		const char *key = fl_config_needs_restart(before, after);
 
 		if (rows[i].key)
-			cr_expect(key && strcmp(key, rows[i].key) == 0, "%s: %s", rows[i].after, key ? key : "none");
+			cr_expect(key && strcmp(key, rows[i].key) == 0, "%s: %s", rows[i].after,
+				key ? key : "none");
 		else
 			cr_expect_null(key, "%s: %s", rows[i].after, key);
 		fl_config_free(before);
@@ -346,10 +350,13 @@ Test(config_good, what_a_reload_can_change)
 /* Known features may stand there as long as they are off. */
 Test(config_good, what_is_off_is_no_error)
 {
-	static const char *const texts[] = { "node_path: {enabled: false}\n", "node_path: {enabled: off}\n",
-		"node_path: {enabled: false, cgroup: /x}\n", "registries: [kubernetes: off, dns: {enabled: false}]\n",
-		"services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: [], check: {enabled: false}}]\n",
-		"services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: [], check: false, panic: 0}]\n" };
+	static const char *const texts[] = { "node_path: {enabled: false}\n",
+		"node_path: {enabled: off}\n", "node_path: {enabled: false, cgroup: /x}\n",
+		"registries: [kubernetes: off, dns: {enabled: false}]\n",
+		"services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: [], check: "
+		"{enabled: false}}]\n",
+		"services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: [], check: false, "
+		"panic: 0}]\n" };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		fl_config_free(parse(texts[i]));
@@ -359,7 +366,8 @@ Test(config_good, exact_ports_beside_every_port)
 {
 	fl_config_free(parse("services:\n"
 			     "- {name: some, frontends: ['10.0.0.1:80/tcp'], endpoints: []}\n"
-			     "- {name: all, frontends: ['10.0.0.1:0/tcp', '10.0.0.1:80/udp'], endpoints: []}\n"));
+			     "- {name: all, frontends: ['10.0.0.1:0/tcp', '10.0.0.1:80/udp'], "
+			     "endpoints: []}\n"));
 }
 
 /* Whatever is cut off, there is an answer, and never half of one. */
@@ -397,7 +405,8 @@ Test(config_good, every_damaged_byte_is_survived)
 		int r;
 
 		text[i] = damage[i % sizeof(damage)];
-		r = fl_config_parse(config_text, length, "t.yaml", &environment, &problems, &config);
+		r = fl_config_parse(
+			config_text, length, "t.yaml", &environment, &problems, &config);
 		cr_expect_eq(r == 0, problems.errors == 0, "at %zu", i);
 		fl_config_free(config);
 		fl_problems_done(&problems);

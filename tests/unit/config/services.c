@@ -25,14 +25,18 @@ Test(config_services, only_services_stand_in_such_a_file)
 		size_t services;
 	} rows[] = {
 		{ "services: []\n", NULL, 0 },
-		{ "services:\n- {name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: []}\n", NULL, 1 },
+		{ "services:\n- {name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: []}\n", NULL,
+			1 },
 		/* what an editor leaves for a moment is no word that all shall go */
 		{ "", "s.yaml:1:1: services: missing, must be given (services: [] = none)", 0 },
-		{ "# services:\n", "s.yaml:1:1: services: missing, must be given (services: [] = none)", 0 },
+		{ "# services:\n",
+			"s.yaml:1:1: services: missing, must be given (services: [] = none)", 0 },
 		{ "services:", "s.yaml:1:10: services: no value, expected a list ([] = none)", 0 },
-		{ "- name: a\n", "s.yaml:1:1: services: a list does not fit, expected services: [...]", 0 },
+		{ "- name: a\n",
+			"s.yaml:1:1: services: a list does not fit, expected services: [...]", 0 },
 		{ "log: {level: info}\nservices: []\n",
-			"s.yaml:1:1: log: unknown key, expected services and no other in this file", 0 },
+			"s.yaml:1:1: log: unknown key, expected services and no other in this file",
+			0 },
 		{ "{\"services\": []}", NULL, 0 },
 	};
 
@@ -45,7 +49,8 @@ Test(config_services, only_services_stand_in_such_a_file)
 		cr_expect_eq(r, rows[i].error ? -EINVAL : 0, "%s", rows[i].text);
 		cr_expect_eq(problems.errors, rows[i].error ? 1 : 0, "%s", rows[i].text);
 		if (rows[i].error)
-			cr_expect_str_eq(fl_problem_format(&problems.items[0], line, sizeof(line)), rows[i].error);
+			cr_expect_str_eq(fl_problem_format(&problems.items[0], line, sizeof(line)),
+				rows[i].error);
 		cr_expect_eq(services.count, rows[i].services, "%s", rows[i].text);
 		fl_services_done(&services);
 		fl_problems_done(&problems);
@@ -56,10 +61,11 @@ Test(config_services, the_good_ones_of_a_bad_file_are_returned)
 {
 	struct fl_problems problems = { 0 };
 	fl_service_vec services = { 0 };
-	int r = parse("services:\n"
-		      "- {name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: [{address: 192.0.2.1}]}\n"
-		      "- {name: b, frontends: ['10.0.0.2:80/tcp'], endpoints: [{address: nowhere}]}\n"
-		      "- {name: c, frontends: ['10.0.0.3:80/tcp'], endpoints: [{address: 192.0.2.3}]}\n",
+	int r = parse(
+		"services:\n"
+		"- {name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: [{address: 192.0.2.1}]}\n"
+		"- {name: b, frontends: ['10.0.0.2:80/tcp'], endpoints: [{address: nowhere}]}\n"
+		"- {name: c, frontends: ['10.0.0.3:80/tcp'], endpoints: [{address: 192.0.2.3}]}\n",
 		&problems, &services);
 
 	cr_expect_eq(r, -EINVAL);
@@ -83,7 +89,9 @@ Test(config_services, long_names)
 		char text[400];
 
 		memset(name, 'n', (size_t)length);
-		snprintf(text, sizeof(text), "services: [{name: %s, frontends: ['10.0.0.1:1/tcp'], endpoints: []}]", name);
+		snprintf(text, sizeof(text),
+			"services: [{name: %s, frontends: ['10.0.0.1:1/tcp'], endpoints: []}]",
+			name);
 		parse(text, &problems, &services);
 		cr_expect_eq(services.count, length <= 128 ? 1 : 0, "%d", length);
 		fl_services_done(&services);
@@ -99,10 +107,12 @@ static char *many(unsigned services, unsigned endpoints, size_t *ret_length)
 
 	fputs("services:\n", out);
 	for (unsigned i = 0; i < services; i++) {
-		fprintf(out, "- name: service-%u\n  frontends: [\"10.%u.%u.%u:80/tcp\"]\n  endpoints:\n", i,
-			i >> 16 & 255, i >> 8 & 255, i & 255);
+		fprintf(out,
+			"- name: service-%u\n  frontends: [\"10.%u.%u.%u:80/tcp\"]\n  endpoints:\n",
+			i, i >> 16 & 255, i >> 8 & 255, i & 255);
 		for (unsigned j = 0; j < endpoints; j++)
-			fprintf(out, "  - { address: \"192.168.%u.%u:8080\", weight: %u }\n", j >> 8, j & 255, j % 7);
+			fprintf(out, "  - { address: \"192.168.%u.%u:8080\", weight: %u }\n",
+				j >> 8, j & 255, j % 7);
 	}
 	fclose(out);
 	return text;
@@ -116,8 +126,12 @@ Test(config_services, endpoints_of_one_service)
 		const char *problem; /* NULL = none */
 	} rows[] = {
 		{ 655, 1, NULL },
-		{ 656, 1, "s.yaml:2:3: warning: services.endpoints: service-0 has 656 endpoints in one table" },
-		{ 4096, 1, "s.yaml:2:3: warning: services.endpoints: service-0 has 4096 endpoints in one table" },
+		{ 656, 1,
+			"s.yaml:2:3: warning: services.endpoints: service-0 has 656 endpoints in "
+			"one table" },
+		{ 4096, 1,
+			"s.yaml:2:3: warning: services.endpoints: service-0 has 4096 endpoints in "
+			"one table" },
 		{ 4097, 0, "s.yaml:5:3: services.endpoints: 4097 items, expected at most 4096" },
 	};
 
@@ -133,7 +147,8 @@ Test(config_services, endpoints_of_one_service)
 		cr_assert_eq(problems.count, rows[i].problem ? 1 : 0, "%u", rows[i].endpoints);
 		if (rows[i].problem) {
 			fl_problem_format(&problems.items[0], line, sizeof(line));
-			cr_expect(strncmp(line, rows[i].problem, strlen(rows[i].problem)) == 0, "%s", line);
+			cr_expect(strncmp(line, rows[i].problem, strlen(rows[i].problem)) == 0,
+				"%s", line);
 		}
 		if (services.count)
 			cr_expect_eq(services.items[0]->endpoint_count, rows[i].endpoints);
@@ -166,9 +181,11 @@ Test(config_services, a_hundred_thousand_endpoints)
 		struct fl_snapshot *snapshot = NULL;
 
 		cr_assert_eq(fl_snapshot_merge(&declared, 1, &limits, 1, &problems, &snapshot), 0);
-		cr_expect_eq(snapshot->service_count, rows[i].services, "%u: %zu", rows[i].limit, snapshot->service_count);
+		cr_expect_eq(snapshot->service_count, rows[i].services, "%u: %zu", rows[i].limit,
+			snapshot->service_count);
 		cr_expect_eq(snapshot->endpoint_count, rows[i].endpoints);
-		cr_expect_eq(problems.errors, rows[i].errors, "%u: %zu", rows[i].limit, problems.errors);
+		cr_expect_eq(
+			problems.errors, rows[i].errors, "%u: %zu", rows[i].limit, problems.errors);
 		fl_snapshot_unref(snapshot);
 		fl_problems_done(&problems);
 	}
@@ -181,7 +198,8 @@ Test(config_services, a_file_that_is_not_there)
 	struct fl_problems problems = { 0 };
 	fl_service_vec services = { 0 };
 
-	cr_expect_eq(fl_services_load("/nonexistent/s.yaml", "file", &problems, &services), -ENOENT);
+	cr_expect_eq(
+		fl_services_load("/nonexistent/s.yaml", "file", &problems, &services), -ENOENT);
 	cr_expect_eq(services.count, 0);
 	cr_assert_eq(problems.errors, 1);
 	cr_expect_str_eq(problems.items[0].file, "/nonexistent/s.yaml");

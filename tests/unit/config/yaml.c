@@ -53,7 +53,8 @@ Test(config_yaml, nodes_know_their_places)
 	node = fl_node_get(item, "\xc3\xa4\xc3\xb6");
 	cr_expect(!node->plain && node->line == 3 && node->column == 9 && node->key_column == 5);
 	node = fl_node_get(item, "c");
-	cr_expect(node->kind == FL_NODE_LIST && node->count == 2 && node->line == 4 && node->column == 8);
+	cr_expect(node->kind == FL_NODE_LIST && node->count == 2 && node->line == 4 &&
+		  node->column == 8);
 	cr_expect_str_eq(node->first->next->text, "z");
 	cr_expect_eq(node->first->next->column, 15);
 	cr_expect_null(node->first->next->next);
@@ -100,8 +101,8 @@ Test(config_yaml, depth_is_bounded)
 		struct fl_yaml yaml = { 0 };
 
 		if (rows[i].is_good)
-			cr_expect_eq(parse(text, strlen(text), &problems, &yaml), 0, "%s %zu", rows[i].opening,
-				rows[i].depth);
+			cr_expect_eq(parse(text, strlen(text), &problems, &yaml), 0, "%s %zu",
+				rows[i].opening, rows[i].depth);
 		else
 			expect_refusal(rows[i].opening, text, strlen(text),
 				"YAML: nested too deeply, expected at most 32 levels");
@@ -126,7 +127,8 @@ Test(config_yaml, keys_of_a_mapping_are_bounded)
 		if (count == 256)
 			cr_expect_eq(parse(text, length, &problems, &yaml), 0);
 		else
-			expect_refusal("257 keys", text, length, "t.yaml:257:1: YAML: too many keys, expected at most 256");
+			expect_refusal("257 keys", text, length,
+				"t.yaml:257:1: YAML: too many keys, expected at most 256");
 		fl_yaml_done(&yaml);
 		free(text);
 	}
@@ -136,7 +138,8 @@ Test(config_yaml, nodes_are_bounded)
 {
 	char *text = nested("-\n", "", FL_YAML_NODES_MAX);
 
-	expect_refusal("two million and one", text, strlen(text), "YAML: too many values, expected at most 2000000");
+	expect_refusal("two million and one", text, strlen(text),
+		"YAML: too many values, expected at most 2000000");
 	free(text);
 }
 
@@ -160,7 +163,8 @@ Test(config_yaml, huge_texts_are_shown_short)
 
 Test(config_yaml, texts_are_cut_between_characters)
 {
-	static const char long_text[] = "\"0123456789012345678901234567890123456789012345678\xf0\x9f\x9a\xa2\xf0\x9f\x9a\xa2\xf0\x9f\x9a\xa2\"";
+	static const char long_text[] = "\"0123456789012345678901234567890123456789012345678\xf0"
+					"\x9f\x9a\xa2\xf0\x9f\x9a\xa2\xf0\x9f\x9a\xa2\"";
 	struct fl_problems problems = { 0 };
 	struct fl_yaml yaml = { 0 };
 	char shown[FL_NODE_TEXT];
@@ -184,7 +188,8 @@ Test(config_yaml, bytes_that_are_no_yaml)
 		for (size_t i = 0; i < sizeof(text); i++) {
 			state = state * 1664525 + 1013904223;
 			/* all bytes in half of the rounds, what YAML gives a meaning in the others */
-			text[i] = round % 2 ? (char)(state >> 24) : "[]{}:,-?&*!|>'\"%@` \n\tab#"[(state >> 24) % 25];
+			text[i] = round % 2 ? (char)(state >> 24)
+					    : "[]{}:,-?&*!|>'\"%@` \n\tab#"[(state >> 24) % 25];
 		}
 		r = parse(text, sizeof(text), &problems, &yaml);
 		cr_expect(r == 0 || problems.errors > 0, "round %d", round);

@@ -28,9 +28,18 @@ Test(core_addr, addresses)
 		{ "fe80::1", "fe80::1", FL_IPV6 },
 		{ "::ffff:192.0.2.1", "192.0.2.1", FL_IPV4 },
 		{ "::ffff:0.0.0.0", "0.0.0.0", FL_IPV4, .unspecified = true },
-		{ "", NULL }, { "192.0.2", NULL }, { "192.0.2.1.5", NULL }, { "192.0.2.256", NULL }, { "192.0.02.1", NULL },
-		{ " 192.0.2.1", NULL }, { "192.0.2.1 ", NULL }, { "[::1]", NULL }, { "fe80::1%eth0", NULL },
-		{ "2001:db8::1::2", NULL }, { "12345::1", NULL }, { "localhost", NULL },
+		{ "", NULL },
+		{ "192.0.2", NULL },
+		{ "192.0.2.1.5", NULL },
+		{ "192.0.2.256", NULL },
+		{ "192.0.02.1", NULL },
+		{ " 192.0.2.1", NULL },
+		{ "192.0.2.1 ", NULL },
+		{ "[::1]", NULL },
+		{ "fe80::1%eth0", NULL },
+		{ "2001:db8::1::2", NULL },
+		{ "12345::1", NULL },
+		{ "localhost", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -83,13 +92,26 @@ Test(core_addr, sockets)
 		{ "2001:db8::1", false, "[2001:db8::1]:0" },
 		{ "[2001:db8::1]", false, "[2001:db8::1]:0" },
 		{ "[::ffff:192.0.2.1]:80", true, "192.0.2.1:80" },
-		{ "192.0.2.1", true, NULL }, { "[2001:db8::1]", true, NULL }, { "2001:db8::1", true, NULL },
-		{ "192.0.2.1:", false, NULL }, { "192.0.2.1:x", false, NULL }, { "192.0.2.1:65536", false, NULL },
-		{ "192.0.2.1:-1", false, NULL }, { "192.0.2.1:+1", false, NULL }, { "192.0.2.1:080", false, NULL },
-		{ "192.0.2.1:4294967376", false, NULL }, { "192.0.2.1: 80", false, NULL }, { ":80", false, NULL },
-		{ "", false, NULL }, { "[192.0.2.1]:80", false, NULL }, { "[2001:db8::1", false, NULL },
-		{ "[2001:db8::1]80", false, NULL }, { "[]:80", false, NULL }, { "[[::1]]:80", false, NULL },
-		{ "[0000000000000000000000000000000000000000000000000000000000000000::1]:1", false, NULL },
+		{ "192.0.2.1", true, NULL },
+		{ "[2001:db8::1]", true, NULL },
+		{ "2001:db8::1", true, NULL },
+		{ "192.0.2.1:", false, NULL },
+		{ "192.0.2.1:x", false, NULL },
+		{ "192.0.2.1:65536", false, NULL },
+		{ "192.0.2.1:-1", false, NULL },
+		{ "192.0.2.1:+1", false, NULL },
+		{ "192.0.2.1:080", false, NULL },
+		{ "192.0.2.1:4294967376", false, NULL },
+		{ "192.0.2.1: 80", false, NULL },
+		{ ":80", false, NULL },
+		{ "", false, NULL },
+		{ "[192.0.2.1]:80", false, NULL },
+		{ "[2001:db8::1", false, NULL },
+		{ "[2001:db8::1]80", false, NULL },
+		{ "[]:80", false, NULL },
+		{ "[[::1]]:80", false, NULL },
+		{ "[0000000000000000000000000000000000000000000000000000000000000000::1]:1", false,
+			NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -119,8 +141,14 @@ Test(core_addr, prefixes)
 		{ "2001:db8::1", 128, "2001:db8::1", "2001:db8::2" },
 		{ "2001:db8::/33", 33, "2001:db8:7fff::", "2001:db8:8000::" },
 		{ "::/0", 0, "2001:db8::1", "192.0.2.1" },
-		{ "192.0.2.1/24", -1 }, { "192.0.2.0/33", -1 }, { "2001:db8::/129", -1 }, { "192.0.2.0/", -1 },
-		{ "192.0.2.0/x", -1 }, { "192.0.2.0/024", -1 }, { "/24", -1 }, { "192.0.2.0/24/24", -1 },
+		{ "192.0.2.1/24", -1 },
+		{ "192.0.2.0/33", -1 },
+		{ "2001:db8::/129", -1 },
+		{ "192.0.2.0/", -1 },
+		{ "192.0.2.0/x", -1 },
+		{ "192.0.2.0/024", -1 },
+		{ "/24", -1 },
+		{ "192.0.2.0/24/24", -1 },
 		{ "2001:db8::1/64", -1 },
 	};
 
@@ -128,13 +156,15 @@ Test(core_addr, prefixes)
 		struct fl_prefix prefix;
 		struct fl_ip ip;
 
-		cr_assert_eq(fl_prefix_parse(rows[i].text, &prefix), rows[i].bits < 0 ? -EINVAL : 0, "%s", rows[i].text);
+		cr_assert_eq(fl_prefix_parse(rows[i].text, &prefix), rows[i].bits < 0 ? -EINVAL : 0,
+			"%s", rows[i].text);
 		if (rows[i].bits < 0)
 			continue;
 		cr_expect_eq(prefix.bits, rows[i].bits, "%s", rows[i].text);
 		fl_ip_parse(rows[i].inside, &ip);
 		cr_expect(fl_prefix_contains(&prefix, &ip), "%s: %s", rows[i].text, rows[i].inside);
 		fl_ip_parse(rows[i].outside, &ip);
-		cr_expect_not(fl_prefix_contains(&prefix, &ip), "%s: %s", rows[i].text, rows[i].outside);
+		cr_expect_not(
+			fl_prefix_contains(&prefix, &ip), "%s: %s", rows[i].text, rows[i].outside);
 	}
 }

@@ -29,10 +29,12 @@ Test(core_log, a_line_for_people)
 {
 	char line[1024];
 
-	CAPTURE(line, fl_log(FL_LOG_WARNING, "registry", "a file has errors", FL_STR("plain", "web.yaml"),
-			      FL_STR("spaced", "two words"), FL_STR("quoted", "a \"b\" \\ \n\t\x01"), FL_STR("empty", ""),
-			      FL_STR("none", NULL), FL_STR("sign", "a=b"), FL_INT("int", -5),
-			      FL_UINT("uint", 18446744073709551615ull), FL_DBL("double", 0.25), FL_ERR(-ENOENT)));
+	CAPTURE(line,
+		fl_log(FL_LOG_WARNING, "registry", "a file has errors", FL_STR("plain", "web.yaml"),
+			FL_STR("spaced", "two words"), FL_STR("quoted", "a \"b\" \\ \n\t\x01"),
+			FL_STR("empty", ""), FL_STR("none", NULL), FL_STR("sign", "a=b"),
+			FL_INT("int", -5), FL_UINT("uint", 18446744073709551615ull),
+			FL_DBL("double", 0.25), FL_ERR(-ENOENT)));
 	/* 2026-01-02T03:04:05.678Z */
 	cr_assert_gt(strlen(line), 25);
 	cr_expect_eq(line[4], '-');
@@ -41,7 +43,8 @@ Test(core_log, a_line_for_people)
 	cr_expect_eq(line[23], 'Z');
 	cr_expect_str_eq(line + 24,
 		" warning registry: a file has errors plain=web.yaml spaced=\"two words\" "
-		"quoted=\"a \\\"b\\\" \\\\ \\n\\u0009\\u0001\" empty=\"\" none=\"\" sign=\"a=b\" int=-5 "
+		"quoted=\"a \\\"b\\\" \\\\ \\n\\u0009\\u0001\" empty=\"\" none=\"\" sign=\"a=b\" "
+		"int=-5 "
 		"uint=18446744073709551615 double=0.25 err=\"No such file or directory\"\n");
 }
 
@@ -52,15 +55,17 @@ Test(core_log, a_line_for_machines)
 	json_t *object;
 
 	fl_log_setup(FL_LOG_INFO, FL_LOG_JSON);
-	CAPTURE(line, fl_log(FL_LOG_ERROR, "kernel", "no \"luck\"", FL_STR("text", "two\nlines \xc3\xa4 \x1b"),
-			      FL_INT("number", -7), FL_DBL("share", 0.5)));
+	CAPTURE(line, fl_log(FL_LOG_ERROR, "kernel", "no \"luck\"",
+			      FL_STR("text", "two\nlines \xc3\xa4 \x1b"), FL_INT("number", -7),
+			      FL_DBL("share", 0.5)));
 	cr_expect_eq(strchr(line, '\n'), line + strlen(line) - 1, "one event, one line");
 	object = json_loads(line, JSON_REJECT_DUPLICATES, &error);
 	cr_assert_not_null(object, "%s: %s", error.text, line);
 	cr_expect_str_eq(json_string_value(json_object_get(object, "level")), "error");
 	cr_expect_str_eq(json_string_value(json_object_get(object, "area")), "kernel");
 	cr_expect_str_eq(json_string_value(json_object_get(object, "message")), "no \"luck\"");
-	cr_expect_str_eq(json_string_value(json_object_get(object, "text")), "two\nlines \xc3\xa4 \x1b");
+	cr_expect_str_eq(
+		json_string_value(json_object_get(object, "text")), "two\nlines \xc3\xa4 \x1b");
 	cr_expect_eq(json_integer_value(json_object_get(object, "number")), -7);
 	cr_expect_float_eq(json_real_value(json_object_get(object, "share")), 0.5, 1e-9);
 	cr_expect_not_null(json_object_get(object, "time"));

@@ -74,6 +74,7 @@ Test(core_problem, long_lines_are_cut)
 	char line[20];
 
 	fl_problem_add(&problems, (struct fl_place){ "file", 1, 2 }, "a message that does not fit");
-	cr_expect_str_eq(fl_problem_format(&problems.items[0], line, sizeof(line)), "file:1:2: a message");
+	cr_expect_str_eq(
+		fl_problem_format(&problems.items[0], line, sizeof(line)), "file:1:2: a message");
 	fl_problems_done(&problems);
 }

@@ -20,8 +20,8 @@ static struct fl_service *declare(const char *options, const char *frontends, co
 	struct fl_service *service = NULL;
 	char text[2048];
 
-	snprintf(text, sizeof(text), "services: [{name: s, %s%s frontends: [%s], endpoints: [%s]}]", options,
-		*options ? "," : "", frontends, endpoints);
+	snprintf(text, sizeof(text), "services: [{name: s, %s%s frontends: [%s], endpoints: [%s]}]",
+		options, *options ? "," : "", frontends, endpoints);
 	fl_services_parse(text, strlen(text), "s.yaml", "file", problems, &services);
 	if (services.count)
 		service = fl_service_ref(services.items[0]);
@@ -75,7 +75,8 @@ Test(model_service, families)
 
 			for (size_t j = 0; j < service->endpoint_count; j++)
 				used += fl_service_uses(service, f, &service->endpoints[j]);
-			cr_expect_eq(fl_service_usable(service, f), rows[i].usable[f], "row %zu, family %d", i, f);
+			cr_expect_eq(fl_service_usable(service, f), rows[i].usable[f],
+				"row %zu, family %d", i, f);
 			cr_expect_eq(used, rows[i].usable[f], "row %zu, family %d", i, f);
 		}
 		fl_service_unref(service);
@@ -93,7 +94,8 @@ static struct fl_service *with_endpoints(unsigned ipv4, unsigned ipv6)
 	for (unsigned i = 0; i < ipv4 + ipv6; i++) {
 		struct fl_endpoint *endpoint = fl_service_add_endpoint(service);
 
-		snprintf(text, sizeof(text), i < ipv4 ? "192.168.%u.%u" : "2001:db8:1::%x:%x", i >> 8, i & 255);
+		snprintf(text, sizeof(text), i < ipv4 ? "192.168.%u.%u" : "2001:db8:1::%x:%x",
+			i >> 8, i & 255);
 		cr_assert_eq(fl_ip_parse(text, &endpoint->addr), 0);
 	}
 	for (int i = 0; i < 2; i++) {
@@ -128,8 +130,8 @@ Test(model_service, table_sizes)
 		struct fl_service *service = with_endpoints(rows[i].ipv4, rows[i].ipv6);
 
 		for (enum fl_family f = 0; f < FL_FAMILIES; f++)
-			cr_expect_eq(fl_service_table_size(service, f), rows[i].sizes[f], "row %zu: %u", i,
-				fl_service_table_size(service, f));
+			cr_expect_eq(fl_service_table_size(service, f), rows[i].sizes[f],
+				"row %zu: %u", i, fl_service_table_size(service, f));
 		service->slots = 4093;
 		cr_expect_eq(fl_service_table_size(service, FL_IPV6), 4093);
 		service->frontend_count = 1; /* IPv4 alone */
@@ -146,8 +148,8 @@ Test(model_service, slots_must_hold_all_endpoints)
 	static const struct {
 		unsigned endpoints, slots;
 		bool is_good;
-	} rows[] = { { 250, 251, true }, { 251, 251, false }, { 1020, 1021, true }, { 1021, 1021, false },
-		{ 1, 252, false }, { 4095, 65537, true } };
+	} rows[] = { { 250, 251, true }, { 251, 251, false }, { 1020, 1021, true },
+		{ 1021, 1021, false }, { 1, 252, false }, { 4095, 65537, true } };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fl_service *service = with_endpoints(rows[i].endpoints, 1);
@@ -165,7 +167,8 @@ Test(model_service, finishing_sorts_the_endpoints)
 {
 	struct fl_problems problems = { 0 };
 	struct fl_service *service = declare("", V4 "," V6,
-		E6 ", {address: '192.0.2.2:1'}, {address: '192.0.2.1:2'}, {address: '192.0.2.1:1'}, {address: '::1'}",
+		E6 ", {address: '192.0.2.2:1'}, {address: '192.0.2.1:2'}, {address: "
+		   "'192.0.2.1:1'}, {address: '::1'}",
 		&problems);
 	static const char *const order[] = { "[::1]:0", "192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1",
 		"[2001:db8:1::1]:0" };
@@ -175,7 +178,8 @@ Test(model_service, finishing_sorts_the_endpoints)
 	for (size_t i = 0; i < 5; i++) {
 		char text[FL_SOCKET_TEXT];
 
-		cr_expect_str_eq(fl_socket_format(&service->endpoints[i].addr, service->endpoints[i].port, text),
+		cr_expect_str_eq(fl_socket_format(&service->endpoints[i].addr,
+					 service->endpoints[i].port, text),
 			order[i]);
 	}
 	cr_expect_eq(problems.count, 1, "the loopback address is warned about");
@@ -248,13 +252,13 @@ Test(model_service, equality)
 	};
 	struct fl_problems problems = { 0 };
 	struct fl_service *service = declare("", V4, E4, &problems);
-	struct fl_service *same = declare("forward: nat,  settle: {tcp: 900s}", V4, "{weight: 1, address: '192.0.2.1'}",
-		&problems);
+	struct fl_service *same = declare("forward: nat,  settle: {tcp: 900s}", V4,
+		"{weight: 1, address: '192.0.2.1'}", &problems);
 
 	cr_expect(fl_service_equal(service, same));
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		struct fl_service *other =
-			declare(others[i].options, others[i].frontends, others[i].endpoints, &problems);
+		struct fl_service *other = declare(
+			others[i].options, others[i].frontends, others[i].endpoints, &problems);
 
 		cr_assert_not_null(other, "row %zu", i);
 		cr_expect_not(fl_service_equal(service, other), "row %zu", i);

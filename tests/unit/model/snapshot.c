@@ -51,7 +51,9 @@ static void declare(struct world *w, size_t source, const char *name, const char
 
 static void merge(struct world *w, size_t sources, const struct fl_limits *limits)
 {
-	cr_assert_eq(fl_snapshot_merge(w->declarations, sources, limits, 7, &w->problems, &w->snapshot), 0);
+	cr_assert_eq(
+		fl_snapshot_merge(w->declarations, sources, limits, 7, &w->problems, &w->snapshot),
+		0);
 }
 
 static void done(struct world *w)
@@ -86,7 +88,8 @@ Test(model_snapshot, services_are_merged_and_sorted)
 {
 	struct world w = { 0 };
 
-	declare(&w, 0, "b.yaml", (const char *const[]){ "web 10.0.0.1:80/tcp 2", "dns 10.0.0.1:53/udp 3", NULL });
+	declare(&w, 0, "b.yaml",
+		(const char *const[]){ "web 10.0.0.1:80/tcp 2", "dns 10.0.0.1:53/udp 3", NULL });
 	declare(&w, 1, "a.yaml", (const char *const[]){ "api 10.0.0.2:80/tcp 1", NULL });
 	merge(&w, 2, &wide);
 	expect_services(&w, (const char *const[]){ "api", "dns", "web", NULL });
@@ -113,12 +116,14 @@ Test(model_snapshot, a_name_twice)
 	struct world w = { 0 };
 
 	declare(&w, 0, "a.yaml", (const char *const[]){ "web 10.0.0.1:80/tcp 1", NULL });
-	declare(&w, 1, "b.yaml", (const char *const[]){ "api 10.0.0.2:80/tcp 1", "web 10.0.0.3:80/tcp 1", NULL });
+	declare(&w, 1, "b.yaml",
+		(const char *const[]){ "api 10.0.0.2:80/tcp 1", "web 10.0.0.3:80/tcp 1", NULL });
 	merge(&w, 2, &wide);
 	expect_services(&w, (const char *const[]){ "api", "web", NULL });
 	cr_expect_str_eq(fl_snapshot_find(w.snapshot, "web")->file, "a.yaml");
-	expect_problem(&w, 0, "b.yaml:5:3: services.name: web is the name of another service (web at a.yaml:2:3), "
-			      "expected each only once; this one is left out");
+	expect_problem(&w, 0,
+		"b.yaml:5:3: services.name: web is the name of another service (web at "
+		"a.yaml:2:3), expected each only once; this one is left out");
 	cr_expect_eq(w.problems.count, 1);
 	done(&w);
 }
@@ -128,11 +133,13 @@ Test(model_snapshot, a_frontend_twice)
 	struct world w = { 0 };
 
 	declare(&w, 0, "a.yaml", (const char *const[]){ "web 10.0.0.1:80/tcp 1", NULL });
-	declare(&w, 1, "b.yaml", (const char *const[]){ "api 10.0.0.1:80/tcp 1", "dns 10.0.0.1:80/udp 1", NULL });
+	declare(&w, 1, "b.yaml",
+		(const char *const[]){ "api 10.0.0.1:80/tcp 1", "dns 10.0.0.1:80/udp 1", NULL });
 	merge(&w, 2, &wide);
 	expect_services(&w, (const char *const[]){ "dns", "web", NULL });
-	expect_problem(&w, 0, "b.yaml:3:15: services.frontends: 10.0.0.1:80/tcp belongs to another service "
-			      "(web at a.yaml:3:15), expected each only once; api is left out");
+	expect_problem(&w, 0,
+		"b.yaml:3:15: services.frontends: 10.0.0.1:80/tcp belongs to another service "
+		"(web at a.yaml:3:15), expected each only once; api is left out");
 	done(&w);
 }
 
@@ -156,8 +163,9 @@ Test(model_snapshot, every_port_beside_an_exact_one)
 {
 	struct world w = { 0 };
 
-	declare(&w, 0, "a.yaml", (const char *const[]){ "all 10.0.0.1:0/tcp 1", "web 10.0.0.1:80/tcp 1",
-				   "udp 10.0.0.1:0/udp 1", NULL });
+	declare(&w, 0, "a.yaml",
+		(const char *const[]){ "all 10.0.0.1:0/tcp 1", "web 10.0.0.1:80/tcp 1",
+			"udp 10.0.0.1:0/udp 1", NULL });
 	declare(&w, 1, "b.yaml", (const char *const[]){ "all-again 10.0.0.1:0/tcp 1", NULL });
 	merge(&w, 2, &wide);
 	expect_services(&w, (const char *const[]){ "all", "udp", "web", NULL });
@@ -185,8 +193,9 @@ Test(model_snapshot, limits)
 		struct fl_limits limits = { rows[i].services, rows[i].endpoints, 1048576, 1048576 };
 		struct world w = { 0 };
 
-		declare(&w, 0, "a.yaml", (const char *const[]){ "a 10.0.0.1:80/tcp 2", "b 10.0.0.2:80/tcp 4",
-					   "c 10.0.0.3:80/tcp 3", NULL });
+		declare(&w, 0, "a.yaml",
+			(const char *const[]){ "a 10.0.0.1:80/tcp 2", "b 10.0.0.2:80/tcp 4",
+				"c 10.0.0.3:80/tcp 3", NULL });
 		merge(&w, 1, &limits);
 		expect_services(&w, rows[i].names);
 		cr_expect_eq(w.problems.errors, rows[i].errors, "row %zu", i);

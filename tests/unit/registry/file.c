@@ -55,7 +55,9 @@ static struct fl_config *config_of(const char *registries)
 	char text[1024];
 
 	snprintf(text, sizeof(text), "registries: [%s]\n", registries);
-	cr_assert_eq(fl_config_parse(text, strlen(text), "t.yaml", &environment, &problems, &config), 0, "%s", text);
+	cr_assert_eq(
+		fl_config_parse(text, strlen(text), "t.yaml", &environment, &problems, &config), 0,
+		"%s", text);
 	return config;
 }
 
@@ -160,17 +162,20 @@ static void write_text(const struct world *w, const char *name, const char *text
 }
 
 /* A file with one service that has `endpoints` endpoints. Names give addresses. */
-static void write_service(const struct world *w, const char *file, const char *name, unsigned endpoints)
+static void write_service(
+	const struct world *w, const char *file, const char *name, unsigned endpoints)
 {
 	char text[1024];
 	unsigned hash = 0;
 
 	for (const char *c = name; *c; c++)
 		hash = hash * 31 + (unsigned char)*c;
-	snprintf(text, sizeof(text), "services:\n- name: %s\n  frontends: [10.0.%u.%u:80/tcp]\n  endpoints: [", name,
+	snprintf(text, sizeof(text),
+		"services:\n- name: %s\n  frontends: [10.0.%u.%u:80/tcp]\n  endpoints: [", name,
 		hash >> 8 & 255, hash & 255);
 	for (unsigned i = 0; i < endpoints; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "{address: 192.0.2.%u}, ", i + 1);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			"{address: 192.0.2.%u}, ", i + 1);
 	strcat(text, "]\n");
 	write_text(w, file, text);
 }
@@ -239,7 +244,8 @@ Test(registry_file, renamed_over)
 Test(registry_file, a_bad_file_keeps_what_it_declared)
 {
 	static const char *const garbage[] = { "services: [", "", "services:\n", "\177ELF\001\002",
-		"services:\n- name: web\n  frontends: [10.0.0.1:80/tcp]\n  endpoints: [{address: x}]\n",
+		"services:\n- name: web\n  frontends: [10.0.0.1:80/tcp]\n  endpoints: [{address: "
+		"x}]\n",
 		"- just\n- a list\n" };
 	struct world w;
 
@@ -280,8 +286,9 @@ Test(registry_file, a_bad_file_at_the_start)
 
 	begin(&w, "services.d");
 	make_directory(w.directory);
-	write_text(&w, "a.yaml", "services:\n- {name: good, frontends: [10.0.0.1:80/tcp], endpoints: []}\n"
-				 "- {name: bad, frontends: [nowhere], endpoints: []}\n");
+	write_text(&w, "a.yaml",
+		"services:\n- {name: good, frontends: [10.0.0.1:80/tcp], endpoints: []}\n"
+		"- {name: bad, frontends: [nowhere], endpoints: []}\n");
 	write_text(&w, "b.yaml", "{{{");
 	start(&w);
 	WAIT_FOR(&w, has(&w, "good"));
@@ -296,8 +303,8 @@ Test(registry_file, a_bad_file_at_the_start)
 /* Nothing is read but NAME.yaml; the last file is there to be waited for. */
 Test(registry_file, other_files_are_not_read)
 {
-	static const char *const others[] = { ".hidden.yaml", "web.yaml~", "#web.yaml#", ".web.yaml.swp", "web.yml",
-		"web.yaml.bak", "README", "yaml", ".yaml", "4913" };
+	static const char *const others[] = { ".hidden.yaml", "web.yaml~", "#web.yaml#",
+		".web.yaml.swp", "web.yml", "web.yaml.bak", "README", "yaml", ".yaml", "4913" };
 	struct world w;
 
 	begin(&w, "services.d");
@@ -407,8 +414,8 @@ Test(registry_file, what_is_no_directory_keeps_everything)
 	make_link("services.d", w.directory); /* leads to itself: cannot be opened */
 	WAIT_FOR(&w, !w.set.registries[0]->up);
 	cr_expect(has(&w, "web"));
-	cr_expect_not_null(strstr(error_of(&w), "services.d: Too many levels of symbolic links"), "%s",
-		error_of(&w));
+	cr_expect_not_null(strstr(error_of(&w), "services.d: Too many levels of symbolic links"),
+		"%s", error_of(&w));
 	unlink(w.directory);
 	fclose(fopen(w.directory, "w")); /* a file in its place */
 	WAIT_FOR(&w, strstr(error_of(&w), "services.d: Not a directory") != NULL);
@@ -437,7 +444,8 @@ Test(registry_file, what_is_unreadable_keeps_everything)
 
 	chmod(path_of(&w, "web.yaml"), 0);
 	WAIT_FOR(&w, *error_of(&w));
-	cr_expect_not_null(strstr(error_of(&w), "web.yaml: cannot be read: Permission denied"), "%s", error_of(&w));
+	cr_expect_not_null(strstr(error_of(&w), "web.yaml: cannot be read: Permission denied"),
+		"%s", error_of(&w));
 	cr_expect(has(&w, "api web"));
 	cr_expect(w.set.registries[0]->up);
 	chmod(path_of(&w, "web.yaml"), 0644);
@@ -445,7 +453,8 @@ Test(registry_file, what_is_unreadable_keeps_everything)
 
 	chmod(w.directory, 0);
 	WAIT_FOR(&w, !w.set.registries[0]->up);
-	cr_expect_not_null(strstr(error_of(&w), "services.d: Permission denied"), "%s", error_of(&w));
+	cr_expect_not_null(
+		strstr(error_of(&w), "services.d: Permission denied"), "%s", error_of(&w));
 	cr_expect(has(&w, "api web"));
 	chmod(w.directory, 0755);
 	WAIT_FOR(&w, w.set.registries[0]->up);
@@ -542,7 +551,9 @@ Test(registry_file, half_written)
 	start(&w);
 	WAIT_FOR(&w, has(&w, ""));
 	out = fopen(path_of(&w, "web.yaml"), "w");
-	fputs("services:\n- {name: web, frontends: [10.9.0.1:80/tcp], endpoints: []}\n- {name: api, fron", out);
+	fputs("services:\n- {name: web, frontends: [10.9.0.1:80/tcp], endpoints: []}\n- {name: "
+	      "api, fron",
+		out);
 	fflush(out);
 	write_service(&w, "other.yaml", "other", 1);
 	WAIT_FOR(&w, strstr(names(&w), "other") != NULL);
@@ -708,7 +719,9 @@ Test(registry_file, check)
 	fl_problem_format(&problems.items[0], line, sizeof(line));
 	cr_expect_not_null(strstr(line, "c.yaml:1:1: services: nothing does not fit"), "%s", line);
 	fl_problem_format(&problems.items[1], line, sizeof(line));
-	cr_expect_not_null(strstr(line, "b.yaml:2:3: services.name: web is the name of another service"), "%s", line);
+	cr_expect_not_null(
+		strstr(line, "b.yaml:2:3: services.name: web is the name of another service"), "%s",
+		line);
 	fl_problems_done(&problems);
 	fl_config_free(config);
 	end(&w);

@@ -186,7 +186,8 @@ Test(registry_watch, what_counts_as_a_change)
 		{ "an editor's file is written", write_another_kind, false },
 		{ "a file is read", read_only, false },
 	};
-	static const char *const leftovers[] = { "old.yaml", "a.yaml", "a.swp", "old.bak", "new.yaml", "end" };
+	static const char *const leftovers[] = { "old.yaml", "a.yaml", "a.swp", "old.bak",
+		"new.yaml", "end" };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct world w;
