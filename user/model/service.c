@@ -330,7 +330,8 @@ static void check_slots(const struct fl_service *service, struct fl_problems *pr
 		 most * SLOTS_PER_ENDPOINT > ladder[FL_SIZE_CLASSES - 1])
 		fl_problem_warn(problems, place,
 			"services.endpoints: %s has %zu endpoints in one table: beyond 655 the "
-			"largest one (65537 slots) has fewer than 100 for each, and shares are less even",
+			"largest one (65537 slots) has fewer than 100 for each, and shares are "
+			"less even",
 			service->name, most);
 }
 
