@@ -244,8 +244,7 @@ Test(registry_file, renamed_over)
 Test(registry_file, a_bad_file_keeps_what_it_declared)
 {
 	static const char *const garbage[] = { "services: [", "", "services:\n", "\177ELF\001\002",
-		"services:\n- name: web\n  frontends: [10.0.0.1:80/tcp]\n  endpoints: [{address: "
-		"x}]\n",
+		"services:\n- {name: web, frontends: [10.0.0.1:80/tcp], endpoints: [x]}\n",
 		"- just\n- a list\n" };
 	struct world w;
 
