@@ -129,7 +129,6 @@ static int bind_and_listen(struct fl_unix_socket *made, const struct sockaddr_un
 	if (lstat(made->path, &st) == 0) {
 		made->device = st.st_dev;
 		made->inode = st.st_ino;
-		made->changed = st.st_ctim;
 	}
 	if (listen(made->fd, BACKLOG) < 0)
 		return fl_fail(failure, -errno, "cannot listen on %s: %s", made->path,
@@ -172,8 +171,7 @@ void fl_unix_socket_close(struct fl_unix_socket *socket)
 	struct stat st;
 
 	if (socket->path && lstat(socket->path, &st) == 0 && st.st_dev == socket->device &&
-		st.st_ino == socket->inode && st.st_ctim.tv_sec == socket->changed.tv_sec &&
-		st.st_ctim.tv_nsec == socket->changed.tv_nsec)
+		st.st_ino == socket->inode)
 		unlink(socket->path);
 	if (socket->fd >= 0)
 		close(socket->fd);

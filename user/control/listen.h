@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <time.h>
 
 #include "core/addr.h"
 #include "core/failure.h"
@@ -21,7 +20,6 @@ struct fl_unix_socket {
 	char *path;
 	dev_t device; /**< which file is ours, so that we never remove another's */
 	ino_t inode;
-	struct timespec changed; /**< numbers of inodes are used again */
 	bool group_missing;      /**< the group does not exist: root only */
 };
 
@@ -38,7 +36,8 @@ struct fl_unix_socket {
  */
 int fl_unix_socket_listen(const char *path, mode_t mode, const char *group,
 	struct fl_failure *failure, struct fl_unix_socket *ret);
-/** Close, and remove the file if it is still ours. */
+/** Remove the file if it is still ours, and close. Whoever took `fd` over closes it
+ * after this: while it is open, no other file can have our inode's number. */
 void fl_unix_socket_close(struct fl_unix_socket *socket);
 
 /** Listen on TCP. @param port host order; 0 = any. @return 0, -errno with words */

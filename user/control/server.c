@@ -442,9 +442,9 @@ void fl_server_stop(struct fl_server *server)
 	if (!server)
 		return;
 	end_workers(server);
+	fl_unix_socket_close(&server->unix_socket); /* before its descriptor goes */
 	for (int i = 0; i < LISTENERS; i++)
 		if (server->listeners[i].daemon)
 			fl_listener_stop(&server->listeners[i]);
-	fl_unix_socket_close(&server->unix_socket);
 	release_server(server);
 }

@@ -106,10 +106,21 @@ Test(control_listen, what_a_dead_agent_left_is_replaced)
 	close(dead.fd); /* the file stays, as after a kill */
 	cr_assert_eq(try_listen(NULL, &made), 0, "%s", failure.message);
 	cr_expect(is_answered());
-	dead.fd = -1;
-	fl_unix_socket_close(&dead);
-	cr_expect(is_answered(), "the dead one's close removed the new file");
 	fl_unix_socket_close(&made);
+	free(dead.path);
+}
+
+Test(control_listen, a_file_that_took_our_place_stays)
+{
+	struct fl_unix_socket first, second;
+
+	cr_assert_eq(try_listen(NULL, &first), 0);
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(try_listen(NULL, &second), 0, "%s", failure.message);
+	fl_unix_socket_close(&first);
+	cr_expect(is_answered(), "the first one's close removed the second's file");
+	fl_unix_socket_close(&second);
+	cr_expect_eq(mode_of(path), 0);
 }
 
 Test(control_listen, a_socket_that_answers_is_left_alone)
