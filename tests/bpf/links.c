@@ -75,7 +75,7 @@ static struct fl_link device(const char *name)
 	struct fl_netlink *netlink;
 	struct fl_link link = { 0 };
 
-	cr_assert_eq(fl_netlink_open(&netlink), 0);
+	cr_assert_eq(fl_netlink_open(NETLINK_ROUTE, &netlink), 0);
 	fl_netlink_link(netlink, name, 0, &link);
 	fl_netlink_close(netlink);
 	return link;
@@ -166,6 +166,18 @@ Test(links, a_device_without_native_xdp_is_named)
 	start();
 	cr_expect_eq(row(0)->mode, FL_XDP_GENERIC);
 	cr_expect(strstr(row(0)->reason, "bridge has no native XDP"), "%s", row(0)->reason);
+	stop();
+}
+
+Test(links, a_veth_with_too_few_queues_is_generic)
+{
+	test_run("ip link add q1 numtxqueues 4 numrxqueues 4 type veth peer name q0 numtxqueues 4 "
+		 "numrxqueues 1");
+	test_run("ip link set q0 up && ip link set q1 up");
+	edge_names[0] = (char *)"q0";
+	start();
+	cr_expect_eq(row(0)->mode, FL_XDP_GENERIC);
+	cr_expect(strstr(row(0)->reason, "native XDP"), "%s", row(0)->reason);
 	stop();
 }
 

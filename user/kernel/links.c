@@ -460,7 +460,7 @@ static int open_netlink(struct fl_links *links, uv_loop_t *loop, struct fl_failu
 	const struct fl_netlink_hooks hooks = {
 		.settled = netlink_settled, .lost = netlink_lost, .context = links
 	};
-	int code = fl_netlink_open(&links->netlink);
+	int code = fl_netlink_open(NETLINK_ROUTE, &links->netlink);
 
 	if (code == 0)
 		code = fl_netlink_watch(loop, groups, 1, &hooks, &links->watch);

@@ -29,9 +29,9 @@ struct fl_netlink {
 	char answer[ANSWER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
 
-static int socket_open(struct mnl_socket **ret, int flags)
+static int socket_open(int protocol, int flags, struct mnl_socket **ret)
 {
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | flags);
+	struct mnl_socket *s = mnl_socket_open2(protocol, SOCK_CLOEXEC | flags);
 
 	if (!s)
 		return -errno;
@@ -45,7 +45,7 @@ static int socket_open(struct mnl_socket **ret, int flags)
 	return 0;
 }
 
-int fl_netlink_open(struct fl_netlink **ret)
+int fl_netlink_open(int protocol, struct fl_netlink **ret)
 {
 	struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT_S };
 	_cleanup_free_ struct fl_netlink *netlink = calloc(1, sizeof(*netlink));
@@ -53,7 +53,7 @@ int fl_netlink_open(struct fl_netlink **ret)
 
 	if (!netlink)
 		return -ENOMEM;
-	code = socket_open(&netlink->socket, 0);
+	code = socket_open(protocol, 0, &netlink->socket);
 	if (code < 0)
 		return code;
 	setsockopt(mnl_socket_get_fd(netlink->socket), SOL_SOCKET, SO_RCVTIMEO, &timeout,
@@ -160,6 +160,12 @@ bool fl_link_parse(const struct nlmsghdr *message, struct fl_link *ret)
 			link.has_mac = mnl_attr_get_payload_len(attr) == sizeof(link.mac);
 			if (link.has_mac)
 				memcpy(link.mac, mnl_attr_get_payload(attr), sizeof(link.mac));
+			break;
+		case IFLA_LINK:
+			link.peer = mnl_attr_get_u32(attr);
+			break;
+		case IFLA_LINK_NETNSID:
+			link.peer_elsewhere = true;
 			break;
 		case IFLA_LINKINFO:
 			parse_kind(attr, &link);
@@ -298,7 +304,7 @@ int fl_netlink_watch(uv_loop_t *loop, const unsigned *groups, size_t count,
 	if (!watch)
 		return -ENOMEM;
 	watch->hooks = *hooks;
-	code = socket_open(&watch->socket, SOCK_NONBLOCK);
+	code = socket_open(NETLINK_ROUTE, SOCK_NONBLOCK, &watch->socket);
 	if (code < 0) {
 		free(watch);
 		return code;

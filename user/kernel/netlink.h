@@ -20,8 +20,8 @@
 
 struct fl_netlink;
 
-/** @return 0, -errno */
-int fl_netlink_open(struct fl_netlink **ret);
+/** @param protocol  NETLINK_ROUTE, NETLINK_GENERIC @return 0, -errno */
+int fl_netlink_open(int protocol, struct fl_netlink **ret);
 /** NULL is welcome. */
 void fl_netlink_close(struct fl_netlink *netlink);
 
@@ -47,8 +47,10 @@ struct fl_link {
 	uint16_t type;  /**< ARPHRD_* */
 	bool has_mac;
 	uint8_t mac[6];
-	uint8_t xdp_mode;  /**< XDP_ATTACHED_*: what sits in the XDP slot */
-	uint32_t xdp_prog; /**< and its program id; 0 = none (or several modes) */
+	uint8_t xdp_mode;    /**< XDP_ATTACHED_*: what sits in the XDP slot */
+	uint32_t xdp_prog;   /**< and its program id; 0 = none (or several modes) */
+	uint32_t peer;       /**< ifindex of a veth's peer, or of what a vlan lies on; 0 = none */
+	bool peer_elsewhere; /**< which is an index of another network namespace */
 };
 
 /** Read RTM_NEWLINK or RTM_DELLINK. @return false when it is no such message */

@@ -421,7 +421,7 @@ static int subscribe(struct fl_reach *r)
 	const struct fl_nexts_hooks next_hooks = {
 		.changed = next_changed, .added = next_added, .context = r
 	};
-	int code = fl_netlink_open(&r->netlink);
+	int code = fl_netlink_open(NETLINK_ROUTE, &r->netlink);
 
 	if (code < 0)
 		return code;

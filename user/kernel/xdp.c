@@ -15,6 +15,7 @@
 
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "kernel/netdev.h"
 
 /** The kernel's own ENOTSUPP, which some drivers let out. */
 #define KERNEL_ENOTSUPP 524
@@ -56,25 +57,33 @@ char *fl_xdp_driver(const struct fl_link *link, char buffer[32])
 char *fl_xdp_refusal(const struct fl_link *link, int code, char *buffer, size_t size)
 {
 	char driver[32];
+	uint64_t features;
+	bool told = fl_netdev_xdp(link->ifindex, &features) == 0;
 
 	if (code < 0)
 		code = -code;
-	fl_xdp_driver(link, driver);
-	if (link->mtu > FL_XDP_PAGE_MTU && code != EPERM)
+	if (!*fl_xdp_driver(link, driver))
+		snprintf(driver, sizeof(driver), "its driver");
+	if (told && !(features & FL_NETDEV_BASIC) && strcmp(link->kind, "veth") == 0)
+		snprintf(buffer, size,
+			"this veth has fewer receive queues than its peer has transmit queues: no "
+			"native XDP");
+	else if (told && !(features & FL_NETDEV_BASIC))
+		snprintf(buffer, size, "%s has no native XDP", driver);
+	else if (link->mtu > FL_XDP_PAGE_MTU && code != EPERM)
 		snprintf(buffer, size,
 			"MTU %u is too large for native XDP (%s): lower it to %u or less",
-			link->mtu, driver[0] ? driver : "this driver", FL_XDP_PAGE_MTU);
+			link->mtu, driver, FL_XDP_PAGE_MTU);
 	else if (code == ERANGE)
 		snprintf(buffer, size,
 			"native XDP refused: the MTU of %s or of its peer is too large for %s",
-			link->name, driver[0] ? driver : "its driver");
+			link->name, driver);
 	else if (code == EOPNOTSUPP || code == KERNEL_ENOTSUPP)
 		snprintf(buffer, size,
-			"%s has no native XDP, or not as it is set up (LRO, GRO_HW, queues)",
-			driver[0] ? driver : "its driver");
+			"%s has no native XDP as it is set up: LRO, GRO_HW or a lack of queues",
+			driver);
 	else
-		snprintf(buffer, size, "native XDP refused by %s: %s",
-			driver[0] ? driver : "its driver", fl_log_errno(code));
+		snprintf(buffer, size, "native XDP refused by %s: %s", driver, fl_log_errno(code));
 	return buffer;
 }
 
