@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "kernel/features.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -133,25 +134,42 @@ static void probe_bpffs(struct fl_feature *feature)
 		"fairleadd mounts one when it starts as root; or mount -t bpf bpf /sys/fs/bpf");
 }
 
+/* The sysctl shows in the first network namespace only; a program that was compiled
+ * tells everywhere. */
 static void probe_jit(struct fl_feature *feature)
 {
-	_cleanup_fclose_ FILE *file = fopen("/proc/sys/net/core/bpf_jit_enable", "re");
-	int on;
+	const struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	_cleanup_close_ int fd =
+		bpf_prog_load(BPF_PROG_TYPE_XDP, "fl_jit", "Dual BSD/GPL", code, 2, NULL);
+	struct bpf_prog_info info = { 0 };
+	uint32_t length = sizeof(info);
 
-	if (!file || fscanf(file, "%d", &on) != 1) {
-		found(feature, FL_FEATURE_UNKNOWN, "net.core.bpf_jit_enable cannot be read");
-		return;
-	}
-	found(feature, on ? FL_FEATURE_YES : FL_FEATURE_NO, "net.core.bpf_jit_enable is %d", on);
-	if (!on)
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &length) < 0) {
+		found(feature, FL_FEATURE_UNKNOWN, "no program could be loaded to try: %s",
+			strerror(errno));
+		advise(feature, "ask again as root");
+	} else if (info.jited_prog_len) {
+		found(feature, FL_FEATURE_YES, "programs are compiled");
+	} else {
+		found(feature, FL_FEATURE_NO, "programs are interpreted");
 		advise(feature, "sysctl -w net.core.bpf_jit_enable=1: interpreted programs are "
 				"several times slower");
+	}
 }
 
-/* libbpf's answer to "can you": 1 yes, 0 no, else not to be found out. */
+/* libbpf's answer to "can you": 1 yes, 0 no, else not to be found out. Without
+ * privileges it is one of the first two, and means neither. */
 static void answer(struct fl_feature *feature, int answer, const char *what)
 {
-	if (answer == 1) {
+	char missing[128];
+
+	if (*fl_features_missing_capabilities(missing, sizeof(missing))) {
+		found(feature, FL_FEATURE_UNKNOWN, "%s could not be tried without %s", what, missing);
+		advise(feature, "ask again as root");
+	} else if (answer == 1) {
 		found(feature, FL_FEATURE_YES, "%s works", what);
 	} else if (answer == 0) {
 		found(feature, FL_FEATURE_NO, "%s is not in this kernel", what);
