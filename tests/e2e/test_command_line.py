@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -107,6 +108,20 @@ def test_the_privileges_of_the_unit_suffice(net, agent):
                                                  FAIRLEADD, "-c", agent.config], stdout=log, stderr=log)
     agent.wait_ready()
     assert set(Clients(net).spread([VIP4, PORT], 40)) == {"web-1", "web-2"}
+    assert agent.stop() == 0
+
+
+def test_no_thread_keeps_more_privileges_than_it_needs(net, agent):
+    agent.start()
+    needed = {12, 39, 38, 2}  # NET_ADMIN, BPF, PERFMON, DAC_READ_SEARCH
+    threads = list(pathlib.Path(f"/proc/{agent.process.pid}/task").iterdir())
+    assert len(threads) > 1, "workers read the registry"
+    for thread in threads:
+        status = (thread / "status").read_text()
+        for kind in ("CapPrm", "CapEff", "CapBnd"):
+            bits = int(re.search(rf"^{kind}:\s+(\w+)", status, re.M).group(1), 16)
+            assert {n for n in range(64) if bits >> n & 1} <= needed, (thread.name, kind, hex(bits))
+        assert "NoNewPrivs:\t1" in status
     assert agent.stop() == 0
 
 

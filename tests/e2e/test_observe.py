@@ -145,8 +145,8 @@ def test_the_cli_shows_it(net, agent):
     endpoints = agent.cli("endpoint", "list", "web")
     assert [(e["address"], e["weight"], e["state"]) for e in endpoints] \
         == [(address, weight, "up") for address, weight in endpoints4(WEIGHTS)]
-    shown = agent.cli("service", "show", "web")
-    assert shown["endpoints"] == agent.cli("endpoint", "list", "web")
+    shown = [{**e, "connections": None} for e in agent.cli("service", "show", "web")["endpoints"]]
+    assert shown == [{**e, "connections": None} for e in endpoints], "but for what counts on meanwhile"
     assert "error" in agent.cli("service", "show", "nobody", code=1)
 
     status = agent.cli("status")

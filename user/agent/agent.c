@@ -3,8 +3,8 @@
  * Starting, running and leaving.
  *
  * Order of a start: lock → maps and programs → what the maps hold is adopted →
- * routes and links → registries → API. Nothing is torn down on the way out:
- * pins keep forwarding, and the next agent adopts them.
+ * routes and links → API → privileges go → registries. Nothing is torn down on
+ * the way out: pins keep forwarding, and the next agent adopts them.
  */
 #include "agent/agent.h"
 
@@ -142,19 +142,21 @@ static enum fl_exit start(struct fl_agent *agent)
 		say_failure("not started", &failure);
 		return FL_EXIT_KERNEL;
 	}
+	if (fl_server_start(agent->config, &agent->loop, &hooks, &failure, &agent->server) < 0) {
+		say_failure("cannot serve the API", &failure);
+		return FL_EXIT_KERNEL;
+	}
+	/* A thread has the privileges of the one that started it, and registries start
+	 * the loop's workers. */
+	r = fl_privileges_drop();
+	if (r < 0)
+		fl_log(FL_LOG_WARNING, "agent", "cannot give up privileges, running with all",
+			FL_ERR(r));
 	if (fl_registry_set_start(&agent->registries, &agent->loop, agent->config,
 		    fl_agent_published, agent) < 0) {
 		fl_log(FL_LOG_ERROR, "agent", "not started: out of memory");
 		return FL_EXIT_KERNEL;
 	}
-	if (fl_server_start(agent->config, &agent->loop, &hooks, &failure, &agent->server) < 0) {
-		say_failure("cannot serve the API", &failure);
-		return FL_EXIT_KERNEL;
-	}
-	r = fl_privileges_drop();
-	if (r < 0)
-		fl_log(FL_LOG_WARNING, "agent", "cannot give up privileges, running with all",
-			FL_ERR(r));
 	fl_agent_watch_config(agent);
 	uv_timer_start(&agent->tick, on_tick, TICK_MS, 0);
 	fl_agent_schedule(agent);
