@@ -58,7 +58,7 @@ static __always_inline int ip_stages(struct pkt *p, enum fl_family family, bool 
 		if (p->forward == FL_NAT)
 			return -FL_DROP_FRAGMENT;
 	}
-	err = endpoint_select(p);
+	err = endpoint_select(p, explain);
 	if (err)
 		return err;
 	if (p->forward == FL_IPIP)

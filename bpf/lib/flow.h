@@ -62,10 +62,10 @@ static __always_inline void flow_key(const struct pkt *p, struct fl_flow *key)
 	key->pad[0] = key->pad[1] = key->pad[2] = 0;
 }
 
-/** Does the packet open a connection? Call it after check_lengths. */
-static __always_inline bool flow_opens(const struct pkt *p)
+/** Does a segment with these flags open a connection? */
+static __always_inline bool tcp_opens(__u8 flags)
 {
-	return (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
 static __always_inline __u32 clock_boot_s(void)

@@ -98,20 +98,22 @@ static __always_inline int ipip_wrap(
 	const int header = family == FL_IPV4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	__u32 ifindex = hop->ifindex, tags = frame_tags_kept(p, ifindex);
 	__u8 class = inner_class(p);
+	struct frame_tags saved = { 0 };
 	struct ethhdr *eth;
 	void *outer;
 
 	if (unlikely(p->ip_len + header > hop->mtu))
 		return -FL_DROP_TOO_BIG;
-	if (unlikely(bpf_xdp_adjust_head(
-		    p->ctx, (int)((p->tags - tags) * sizeof(struct vlan_tag)) - header)))
+	if (unlikely(tags) && frame_tags_read(p, &saved))
+		return -FL_DROP_INTERNAL;
+	if (unlikely(bpf_xdp_adjust_head(p->ctx, (int)((p->tags - tags) * VLAN_TAG_LEN) - header)))
 		return -FL_DROP_HEADROOM;
 	eth = (void *)(long)p->ctx->data;
-	outer = (void *)eth + frame_l2_len(tags);
+	outer = (void *)eth + frame_l2_len(tags & 3);
 	if (unlikely(outer + header > (void *)(long)p->ctx->data_end))
 		return -FL_DROP_INTERNAL;
 
-	frame_write(p, eth, hop->dmac, hop->smac, tags,
+	frame_write(eth, hop->dmac, hop->smac, tags, &saved,
 		family == FL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6));
 	if (family == FL_IPV4)
 		outer_ipv4(p, outer, hop, class);
@@ -141,6 +143,6 @@ static __always_inline int ipip_forward(struct pkt *p, bool explain)
 		err = ipip_wrap(p, hop, FL_IPV6);
 
 	if (!explain && (likely(!err) || err == -FL_PASS_LOCAL))
-		count_forward(p, flow_opens(p));
+		count_forward(p, tcp_opens(p->tcp_flags));
 	return err;
 }

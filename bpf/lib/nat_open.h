@@ -21,10 +21,8 @@
  * when there is none left, so that a flood does not walk in vain.
  */
 struct nat_open {
-	struct fl_flow forward; /**< key: as the client sends */
-	struct fl_flow reply;   /**< key: as the endpoint answers */
+	struct fl_flow reply; /**< key: as the endpoint answers */
 	struct fl_nat_entry entry;
-	struct fl_ip source; /**< when no list of sources is configured */
 	__u32 family;
 	__u32 hash;
 	__u32 pairs;
@@ -37,27 +35,26 @@ static __always_inline __u32 nat_ports(void)
 	return (__u32)fl_conf.nat_port_max - fl_conf.nat_port_min + 1;
 }
 
-/** Put pair `n` into the key that replies will have. */
+/** Put pair `n` into the key that replies will have; without a list of sources
+ * there is one, which is in the key already. */
 static __always_inline void nat_pair(struct nat_open *o, __u32 n)
 {
-	__u64 source = n / nat_ports();
 	__u32 family = o->family == FL_IPV4 ? FL_IPV4 : FL_IPV6;
+	const volatile struct fl_ip *ip;
+	__u64 source = n / nat_ports();
 
 	o->reply.dport = bpf_htons(fl_conf.nat_port_min + n % nat_ports());
-	if (fl_conf.nat_sources[family]) {
-		/* The verifier takes a 32-bit quotient for any 64-bit number (6.18:
-		 * "math between map_value pointer and register with unbounded min
-		 * value"), and the compiler drops a test that cannot fail. */
-		asm volatile("%0 &= %1" : "+r"(source) : "i"(FL_NAT_SOURCES_MAX - 1));
-		const volatile struct fl_ip *ip = &fl_conf.nat_source[family][source];
-
-		o->reply.daddr.word[0] = ip->word[0];
-		o->reply.daddr.word[1] = ip->word[1];
-		o->reply.daddr.word[2] = ip->word[2];
-		o->reply.daddr.word[3] = ip->word[3];
-	} else {
-		o->reply.daddr = o->source;
-	}
+	if (!fl_conf.nat_sources[family])
+		return;
+	/* The verifier takes a 32-bit quotient for any 64-bit number (6.18: "math between
+	 * map_value pointer and register with unbounded min value"), and the compiler
+	 * drops a test that cannot fail. */
+	asm volatile("%0 &= %1" : "+r"(source) : "i"(FL_NAT_SOURCES_MAX - 1));
+	ip = &fl_conf.nat_source[family][source];
+	o->reply.daddr.word[0] = ip->word[0];
+	o->reply.daddr.word[1] = ip->word[1];
+	o->reply.daddr.word[2] = ip->word[2];
+	o->reply.daddr.word[3] = ip->word[3];
 }
 
 /** One step of the walk. @return 1 to stop */
@@ -94,7 +91,8 @@ static long nat_try(__u32 index, struct nat_open *o)
 }
 
 /** Insert the forward entry of a connection that has its port. */
-static __always_inline int nat_open_forward(struct nat_open *o, __u8 seen)
+static __always_inline int nat_open_forward(
+	struct nat_open *o, const struct fl_flow *forward, __u8 seen)
 {
 	void *table = nat_generation(0);
 	struct fl_nat_entry *other;
@@ -103,7 +101,7 @@ static __always_inline int nat_open_forward(struct nat_open *o, __u8 seen)
 	fl_flow_reverse(&o->reply, &o->entry.to);
 	o->entry.dir = 0;
 	o->entry.flags = seen;
-	err = table ? bpf_map_update_elem(table, &o->forward, &o->entry, BPF_NOEXIST) : -ENOENT;
+	err = table ? bpf_map_update_elem(table, forward, &o->entry, BPF_NOEXIST) : -ENOENT;
 	if (!err)
 		return 0;
 
@@ -112,7 +110,7 @@ static __always_inline int nat_open_forward(struct nat_open *o, __u8 seen)
 	if (err != -EEXIST)
 		return -FL_DROP_TABLE_FULL;
 	/* Another packet of this flow was faster: what it chose is the answer. */
-	other = nat_find(&o->forward);
+	other = nat_find(forward);
 	if (!other)
 		return -FL_DROP_NO_FLOW;
 	o->entry.to = other->to;
@@ -123,19 +121,21 @@ static __always_inline int nat_open_forward(struct nat_open *o, __u8 seen)
 /**
  * Open a connection.
  *
- * @param o       forward, source, family, hash, entry.{endpoint,frontend,service,seen}
- *                and reply.{saddr,sport} (the endpoint) are filled in; entry.to is
- *                what packets of the client must leave with, on success
- * @param seen    FL_NAT_SEEN_* of the packet at hand
- * @param bounded whether `nat_used` counts what the pairs are taken by: not for an
- *                endpoint of all ports, of which each has all pairs
+ * @param o        family, hash, entry.{endpoint,frontend,service,seen} and reply (the
+ *                 endpoint; the source too, where no list is configured) are filled
+ *                 in; entry.to is what packets of the client must leave with, on success
+ * @param forward  key: as the client sends
+ * @param seen     FL_NAT_SEEN_* of the packet at hand
+ * @param bounded  whether `nat_used` counts what the pairs are taken by: not for an
+ *                 endpoint of all ports, of which each has all pairs
  * @return 0 or a negative reason
  */
-static __noinline int nat_open(struct nat_open *o, __u8 seen, bool bounded)
+static __always_inline int nat_open(
+	struct nat_open *o, const struct fl_flow *forward, __u8 seen, bool bounded)
 {
 	__u32 family = o->family == FL_IPV4 ? FL_IPV4 : FL_IPV6;
 	__u32 sources = fl_conf.nat_sources[family];
-	__u32 *used = nat_used(o->entry.endpoint, o->forward.proto);
+	__u32 *used = nat_used(o->entry.endpoint, forward->proto);
 
 	if (!used)
 		return -FL_DROP_INTERNAL;
@@ -152,9 +152,8 @@ static __noinline int nat_open(struct nat_open *o, __u8 seen, bool bounded)
 		return -FL_DROP_NO_PORT;
 	}
 
-	o->reply.proto = o->forward.proto;
-	o->reply.pad[0] = o->reply.pad[1] = o->reply.pad[2] = 0;
-	fl_flow_reverse(&o->forward, &o->entry.to);
+	o->reply.proto = forward->proto;
+	fl_flow_reverse(forward, &o->entry.to);
 	o->entry.dir = FL_NAT_REPLY;
 	o->entry.flags = 0;
 	o->err = 0;
@@ -163,5 +162,5 @@ static __noinline int nat_open(struct nat_open *o, __u8 seen, bool bounded)
 		__sync_fetch_and_add(used, -1);
 		return o->err ? -FL_DROP_TABLE_FULL : -FL_DROP_NO_PORT;
 	}
-	return nat_open_forward(o, seen);
+	return nat_open_forward(o, forward, seen);
 }

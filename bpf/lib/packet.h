@@ -40,12 +40,7 @@
 #define TCP_ACK 0x10
 
 #define VLAN_TAGS_MAX 2
-
-/** A VLAN tag, from its own EtherType on. */
-struct vlan_tag {
-	__be16 type;
-	__be16 tci;
-};
+#define VLAN_TAG_LEN  4 /**< its own EtherType included */
 
 /** What parse_ip found instead of a whole packet, which is 0. */
 enum pkt_part {
@@ -66,8 +61,7 @@ struct pkt {
 	__be16 ethertype; /**< behind VLAN tags */
 	__u8 family;      /**< enum fl_family; constant behind parse_link */
 	__u8 proto;
-	__u8 tags; /**< how many VLAN tags are before the IP header */
-	struct vlan_tag tag[VLAN_TAGS_MAX];
+	__u8 tags;      /**< how many VLAN tags are before the IP header */
 	__u8 tcp_flags; /**< TCP_*; 0 for UDP. Set by check_lengths, as is: */
 	__u16 *check;   /**< the checksum of TCP or UDP */
 
@@ -76,6 +70,7 @@ struct pkt {
 	__u32 hash;
 	__u32 endpoint;
 	__u8 forward; /**< enum fl_forward */
+	__u8 udp;     /**< enum fl_udp */
 	__u8 pinned;
 	__u8 fragment; /**< the hash is of addresses and protocol alone */
 

@@ -164,8 +164,6 @@ static __always_inline int parse_link(struct pkt *p)
 			break;
 		if ((void *)(next + 3) > p->end)
 			return -FL_PASS_UNREADABLE;
-		p->tag[i].type = next[0];
-		p->tag[i].tci = next[1];
 		p->tags = i + 1;
 		next += 2;
 	}

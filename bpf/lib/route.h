@@ -86,7 +86,24 @@ static __always_inline __u32 frame_tags_kept(const struct pkt *p, __u32 ifindex)
 /** Length of the Ethernet header and `tags` VLAN tags. */
 static __always_inline __u32 frame_l2_len(__u32 tags)
 {
-	return ETH_HLEN + tags * sizeof(struct vlan_tag);
+	return ETH_HLEN + tags * VLAN_TAG_LEN;
+}
+
+/** The VLAN tags of a frame, while its start is moved. */
+struct frame_tags {
+	__u32 tag[VLAN_TAGS_MAX];
+};
+
+/** Read them; of a frame with fewer tags what follows those. */
+static __always_inline int frame_tags_read(const struct pkt *p, struct frame_tags *ret)
+{
+	__u32 *word = (void *)(long)p->ctx->data;
+
+	if ((void *)(word + 3 + VLAN_TAGS_MAX) > (void *)(long)p->ctx->data_end)
+		return -FL_DROP_INTERNAL;
+	ret->tag[0] = word[3];
+	ret->tag[1] = word[4];
+	return 0;
 }
 
 /**
@@ -94,26 +111,21 @@ static __always_inline __u32 frame_l2_len(__u32 tags)
  * @param eth   start of the frame, in which there is room for all tags
  * @param type  EtherType of the IP header that follows
  */
-static __always_inline void frame_write(struct pkt *p, struct ethhdr *eth, const __u8 *dmac,
-	const __u8 *smac, __u32 tags, __be16 type)
+static __always_inline void frame_write(struct ethhdr *eth, const __u8 *dmac, const __u8 *smac,
+	__u32 count, const struct frame_tags *tags, __be16 type)
 {
-	__be16 *next = (void *)eth + 2 * ETH_ALEN;
+	__u32 *word = (void *)eth;
 
 	__builtin_memcpy(eth->h_dest, dmac, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, smac, ETH_ALEN);
-	if (likely(!tags)) {
-		next[0] = type;
+	if (likely(!count)) {
+		eth->h_proto = type;
 		return;
 	}
-	next[0] = p->tag[0].type;
-	next[1] = p->tag[0].tci;
-	if (tags == 1) {
-		next[2] = type;
-		return;
-	}
-	next[2] = p->tag[1].type;
-	next[3] = p->tag[1].tci;
-	next[4] = type;
+	word[3] = tags->tag[0];
+	if (count > 1)
+		word[4] = tags->tag[1];
+	*(__be16 *)(word + 3 + (count & 3)) = type;
 }
 
 /** Out of which interface, and so how. */
@@ -130,17 +142,20 @@ static __always_inline int frame_leave(struct pkt *p, __u32 ifindex)
 /** Send a frame whose IP packet kept its length. */
 static __always_inline int frame_send(struct pkt *p, const struct hop *hop)
 {
-	__u32 tags = frame_tags_kept(p, hop->ifindex);
 	struct ethhdr *eth;
 
-	if (unlikely(tags != p->tags) &&
-		bpf_xdp_adjust_head(p->ctx, p->tags * (int)sizeof(struct vlan_tag)))
-		return -FL_DROP_INTERNAL;
+	if (unlikely(p->tags && !frame_tags_kept(p, hop->ifindex))) {
+		if (bpf_xdp_adjust_head(p->ctx, p->tags * VLAN_TAG_LEN))
+			return -FL_DROP_INTERNAL;
+		eth = (void *)(long)p->ctx->data;
+		if ((void *)(eth + 1) > (void *)(long)p->ctx->data_end)
+			return -FL_DROP_INTERNAL;
+		eth->h_proto = p->family == FL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	}
 	eth = (void *)(long)p->ctx->data;
-	/* An IP header follows, so there is room for the most tags in any case. */
-	if (unlikely((void *)eth + frame_l2_len(VLAN_TAGS_MAX) > (void *)(long)p->ctx->data_end))
+	if (unlikely((void *)(eth + 1) > (void *)(long)p->ctx->data_end))
 		return -FL_DROP_INTERNAL;
-	frame_write(p, eth, hop->dmac, hop->smac, tags,
-		p->family == FL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6));
+	__builtin_memcpy(eth->h_dest, hop->dmac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, hop->smac, ETH_ALEN);
 	return frame_leave(p, hop->ifindex);
 }

@@ -243,8 +243,8 @@ struct fl_pressure_row {
 	__u32 failed;        /**< second of the last insert into `opening` that failed */
 	__u32 old_pins;      /**< pins of old flows and UDP; each sweep corrects it */
 	__u32 pad;
-	__u64 refused; /**< pins not made, for lack of room or under pressure */
-	__u64 reserved;
+	__u64 refused;   /**< pins not made, for lack of room or under pressure */
+	__u64 postponed; /**< slots that were made to move for longer because of that */
 };
 
 /* ---------------------------------------------------------------- target */
@@ -356,6 +356,8 @@ struct fl_edge_conf {
 	struct fl_ip nat_source[FL_FAMILIES][FL_NAT_SOURCES_MAX];
 	__u8 tunnel_hash_bits[FL_FAMILIES]; /**< low bits of the outer source taken from the flow */
 	__u8 pad[2];
+	__u32 opening_limit; /**< inserts into `opening` within one window that are too many: half of
+				  its cells; 0 = of FL_OPENING_MAX */
 };
 
 /* --------------------------------------------------------------- explain */

@@ -27,6 +27,7 @@ static const uint32_t size_classes[FL_SIZE_CLASSES] = FL_SIZES;
 struct xdp_edge *edge;
 static struct xdp_target *target;
 uint32_t edge_clients;
+uint32_t edge_pins_max = 1024;
 
 static int cpus;
 static uint64_t run_count;
@@ -133,6 +134,7 @@ void edge_open(const struct fl_edge_conf *conf)
 	bpf_map__set_max_entries(edge->maps.fl_names, 64);
 	bpf_map__set_max_entries(edge->maps.fl_last_loss, 64);
 	bpf_map__set_max_entries(edge->maps.fl_frontend_stats, 64);
+	bpf_map__set_max_entries(edge->maps.fl_pins, edge_pins_max);
 	log[0] = '\0';
 	bpf_program__set_log_buf(edge->progs.edge, log, sizeof(log));
 	err = xdp_edge__load(edge);
@@ -180,13 +182,39 @@ void edge_slot(uint32_t service, enum fl_family family, uint32_t slot, fl_slot v
 	write_row(edge->maps.fl_slots, table_base(service, family) + slot, &value);
 }
 
+void edge_udp(uint32_t id, enum fl_udp udp)
+{
+	struct fl_service_row row;
+
+	read_row(edge->maps.fl_services, id, &row);
+	row.udp = udp;
+	write_row(edge->maps.fl_services, id, &row);
+}
+
+void edge_old_slots(uint32_t service, enum fl_family family, fl_slot value)
+{
+	uint32_t base = 32768 + table_base(service, family), i;
+	struct fl_service_row row;
+
+	for (i = 0; i < size_classes[SIZE_CLASS]; i++)
+		write_row(edge->maps.fl_slots, base + i, &value);
+	read_row(edge->maps.fl_services, service, &row);
+	row.old_region[family] = value ? FL_REGION(base, SIZE_CLASS, 1) : 0;
+	write_row(edge->maps.fl_services, service, &row);
+}
+
 void edge_table(uint32_t service, enum fl_family family, uint32_t endpoint)
+{
+	edge_slots(service, family, fl_slot_settled(endpoint));
+}
+
+void edge_slots(uint32_t service, enum fl_family family, fl_slot value)
 {
 	struct fl_service_row row;
 	uint32_t i;
 
 	for (i = 0; i < size_classes[SIZE_CLASS]; i++)
-		edge_slot(service, family, i, fl_slot_settled(endpoint));
+		edge_slot(service, family, i, value);
 	read_row(edge->maps.fl_services, service, &row);
 	row.region[family] = FL_REGION(table_base(service, family), SIZE_CLASS, 1);
 	write_row(edge->maps.fl_services, service, &row);

@@ -28,6 +28,9 @@ extern struct xdp_edge *edge;
 extern uint32_t edge_clients; /**< ifindex of `clients` */
 #define EDGE_LO 1             /**< ifindex of `lo` */
 
+/** Cells of `pins`, for edge_open. */
+extern uint32_t edge_pins_max;
+
 /**
  * Enter a private world and load the programs.
  * @param conf  switches; NULL = defaults
@@ -37,8 +40,13 @@ void edge_open(const struct fl_edge_conf *conf);
 /* Filling maps. Ids are the test's; a call again changes the row. */
 
 void edge_service(uint32_t id, enum fl_forward forward);
+void edge_udp(uint32_t id, enum fl_udp udp);
 /** A table of 251 slots for one family, all of them `endpoint`. */
 void edge_table(uint32_t service, enum fl_family family, uint32_t endpoint);
+/** The same with any value. */
+void edge_slots(uint32_t service, enum fl_family family, fl_slot value);
+/** The table of the size before: `value` everywhere, in a region of its own; 0 = none. */
+void edge_old_slots(uint32_t service, enum fl_family family, fl_slot value);
 void edge_slot(uint32_t service, enum fl_family family, uint32_t slot, fl_slot value);
 void edge_frontend(const char *addr, uint16_t port, uint8_t proto, uint32_t service, uint32_t id);
 /** The row of an address; see struct fl_frontend_key. */

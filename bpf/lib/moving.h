@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <linux/errno.h>
+
+#include "fairlead/slot.h"
+#include "lib/conf.h"
+#include "lib/flow.h"
+#include "lib/maps.h"
+#include "lib/packet.h"
+#include "lib/slots.h"
+
+/**
+ * @file moving.h
+ * A slot that moves: pins are looked up, made, promoted and lost.
+ *
+ * The rules are fairlead/slot.h's; here they meet the maps. All of it is out of
+ * line and has a struct of its own: packets of slots at rest, which are nearly
+ * all, pay a test of one bit.
+ *
+ * Two packets of one flow may come here at once, on two CPUs: what one inserts the
+ * other finds by EEXIST, and begins again. So may a packet and the agent, which
+ * swaps slots as the packet does; whoever comes second looks again.
+ */
+#define MOVING_TRIES 4
+
+struct moving {
+	struct fl_flow key;
+	__u32 index; /**< of the slot, in `slots` */
+	__u32 hash;
+	__u32 service;
+	__u32 second;
+	__u8 packet; /**< enum fl_packet */
+	__u8 family;
+	__u8 explain; /**< decide, but write nothing */
+
+	__u8 pinned;    /**< set: a pin decided */
+	__u32 endpoint; /**< set: where it goes; 0 = nowhere */
+	fl_slot value;  /**< set: the slot that decided */
+};
+
+enum moving_result { MOVING_DONE, MOVING_AGAIN };
+
+static __always_inline __u8 endpoint_state(__u32 id)
+{
+	struct fl_endpoint_row *row = bpf_map_lookup_elem(&fl_endpoints, &id);
+
+	return row ? row->state : FL_DOWN;
+}
+
+/**
+ * Where flows without a pin are: `before` of the slot, or of the slot that the
+ * flow had in the table of the size before.
+ */
+static __always_inline __u32 moving_before(const struct moving *m, fl_slot value)
+{
+	__u32 service = m->service, index;
+	struct fl_service_row *row;
+	fl_region region;
+	fl_slot *slot;
+
+	if (!fl_slot_is_old(value))
+		return fl_slot_before(value);
+	row = bpf_map_lookup_elem(&fl_services, &service);
+	if (!row)
+		return fl_slot_before(value);
+	region = READ_ONCE(row->old_region[m->family == FL_IPV4 ? FL_IPV4 : FL_IPV6]);
+	if (!region_size(region))
+		return fl_slot_before(value);
+	index = FL_REGION_BASE(region) + fl_hash_slot(m->hash, region_size(region));
+	slot = bpf_map_lookup_elem(&fl_slots, &index);
+	return slot ? fl_slot_before(READ_ONCE(*slot)) : fl_slot_before(value);
+}
+
+static __always_inline struct fl_pressure_row *pressure(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&fl_pressure, &zero);
+}
+
+static __always_inline void count_refused(void)
+{
+	struct fl_pressure_row *row = pressure();
+
+	if (row)
+		__sync_fetch_and_add(&row->refused, 1);
+}
+
+/** A pin was needed and not made: the slot must go on moving, from now on. */
+static __always_inline enum moving_result moving_lose(const struct moving *m, fl_slot value)
+{
+	struct fl_pressure_row *row;
+	__u32 index = m->index;
+	fl_slot *slot;
+
+	count_refused();
+	if (!fl_slot_must_postpone(value, m->second))
+		return MOVING_DONE;
+	slot = bpf_map_lookup_elem(&fl_slots, &index);
+	if (!slot)
+		return MOVING_DONE;
+	if (__sync_val_compare_and_swap(slot, value, fl_slot_postponed(value, m->second)) != value)
+		return MOVING_AGAIN;
+	row = pressure();
+	if (row)
+		__sync_fetch_and_add(&row->postponed, 1);
+	return MOVING_DONE;
+}
+
+static __always_inline enum moving_result moving_refuse(
+	struct moving *m, const struct fl_slot_query *q)
+{
+	struct fl_slot_answer answer = fl_slot_refuse(q);
+
+	m->endpoint = answer.endpoint;
+	if (answer.action == FL_PIN_LOSE)
+		return moving_lose(m, q->slot);
+	count_refused();
+	return MOVING_DONE;
+}
+
+/** Pin a flow that opens. @param pin  memory for a pin; the stack is small */
+static __always_inline enum moving_result moving_pin_opening(
+	struct moving *m, const struct fl_slot_query *q, struct fl_pin *pin)
+{
+	struct fl_pressure_row *row = pressure();
+	long err;
+
+	fl_pin_init(pin, m->endpoint, m->service, m->hash, m->family, 0, m->packet, m->second);
+	err = bpf_map_update_elem(&fl_opening, &m->key, pin, BPF_NOEXIST);
+	if (err == -EEXIST)
+		return MOVING_AGAIN;
+	if (row && !err)
+		fl_pressure_count(row, m->second);
+	if (!err)
+		return MOVING_DONE;
+	if (row)
+		row->failed = m->second;
+	return moving_refuse(m, q);
+}
+
+/** Pin a flow that was there before the slot began to move, or may have been. */
+static __always_inline enum moving_result moving_pin_old(
+	struct moving *m, const struct fl_slot_query *q, struct fl_pin *pin)
+{
+	struct fl_pressure_row *row = pressure();
+	long err;
+
+	fl_pin_init(pin, m->endpoint, m->service, m->hash, m->family, 1, m->packet, m->second);
+	err = bpf_map_update_elem(&fl_pins, &m->key, pin, BPF_NOEXIST);
+	if (err == -EEXIST)
+		return MOVING_AGAIN;
+	if (err)
+		return moving_refuse(m, q);
+	if (row)
+		__sync_fetch_and_add(&row->old_pins, 1);
+	return MOVING_DONE;
+}
+
+/** A pin of an opening has proved itself: it moves to where nothing is evicted. */
+static __always_inline enum moving_result moving_promote(
+	struct moving *m, const struct fl_slot_query *q, struct fl_pin *found, struct fl_pin *pin)
+{
+	long err;
+
+	*pin = *found;
+	fl_pin_touch(pin, m->packet, m->second);
+	err = bpf_map_update_elem(&fl_pins, &m->key, pin, BPF_NOEXIST);
+	if (!err || err == -EEXIST) {
+		bpf_map_delete_elem(&fl_opening, &m->key);
+		return MOVING_DONE;
+	}
+	fl_pin_touch(found, m->packet, m->second);
+	moving_lose(m, q->slot);
+	return MOVING_DONE;
+}
+
+/**
+ * Point a pin elsewhere. By key, not through the pointer: its cell may belong to
+ * another flow by now.
+ */
+static __always_inline enum moving_result moving_replace(struct moving *m,
+	const struct fl_slot_query *q, const struct fl_pin *found, struct fl_pin *pin)
+{
+	long err;
+
+	*pin = *found;
+	fl_pin_replace(pin, m->endpoint, m->packet, m->second);
+	if (q->pin_is_opening)
+		err = bpf_map_update_elem(&fl_opening, &m->key, pin, BPF_EXIST);
+	else
+		err = bpf_map_update_elem(&fl_pins, &m->key, pin, BPF_EXIST);
+	return err ? MOVING_AGAIN : MOVING_DONE;
+}
+
+/** Carry out what the rules say about the pin. */
+static __always_inline enum moving_result moving_act(struct moving *m,
+	const struct fl_slot_query *q, struct fl_pin *found, enum fl_pin_action action)
+{
+	struct fl_pin pin;
+
+	switch (action) {
+	case FL_PIN_TOUCH:
+		if (found)
+			fl_pin_touch(found, m->packet, m->second);
+		return MOVING_DONE;
+	case FL_PIN_PROMOTE:
+		return found ? moving_promote(m, q, found, &pin) : MOVING_DONE;
+	case FL_PIN_REPLACE:
+		return found ? moving_replace(m, q, found, &pin) : MOVING_DONE;
+	case FL_PIN_OPENING:
+		return moving_pin_opening(m, q, &pin);
+	case FL_PIN_OLD:
+		return moving_pin_old(m, q, &pin);
+	case FL_PIN_LOSE:
+		return moving_lose(m, q->slot);
+	case FL_PIN_FORGO:
+		count_refused();
+		return MOVING_DONE;
+	case FL_PIN_NONE:
+		break;
+	}
+	return MOVING_DONE;
+}
+
+/**
+ * Once through the rules, with the slot as it is now. Global, so that the verifier
+ * walks through it once, not for each caller.
+ * @return enum moving_result
+ */
+__noinline int moving_try(struct moving *m)
+{
+	struct fl_slot_query q = { 0 };
+	__u32 limit = fl_conf.opening_limit ? fl_conf.opening_limit : FL_OPENING_MAX / 2;
+	struct fl_pressure_row *row = pressure();
+	struct fl_slot_answer answer;
+	struct fl_pin *pin = 0;
+	fl_slot *slot;
+	__u32 index;
+
+	if (!m) /* for the verifier: a global function is handed what it may */
+		return MOVING_DONE;
+	q.second = m->second;
+	q.packet = m->packet;
+	index = m->index;
+	slot = bpf_map_lookup_elem(&fl_slots, &index);
+	if (!slot || !row)
+		return MOVING_DONE;
+	m->value = q.slot = READ_ONCE(*slot);
+	m->pinned = 0;
+	if (!fl_slot_is_moving(q.slot)) {
+		m->endpoint = fl_slot_now(q.slot);
+		return MOVING_DONE;
+	}
+	q.before = moving_before(m, q.slot);
+	q.now_state = endpoint_state(fl_slot_now(q.slot));
+	q.before_state = endpoint_state(q.before);
+	q.pressure = fl_pressure_is_high(row, m->second, limit);
+	q.old_room = fl_pressure_has_old_room(row);
+	if (m->packet != FL_PACKET_LOOSE) {
+		/* A pin on its way from `opening` to `pins` is in one of them at any time,
+		 * but may be in neither where we look at them in turn. */
+		pin = bpf_map_lookup_elem(&fl_pins, &m->key);
+		if (!pin) {
+			pin = bpf_map_lookup_elem(&fl_opening, &m->key);
+			if (pin)
+				q.pin_is_opening = 1;
+			else
+				pin = bpf_map_lookup_elem(&fl_pins, &m->key);
+		}
+	}
+	if (pin) {
+		q.pin = pin;
+		q.pin_state = endpoint_state(pin->endpoint);
+		m->pinned = 1;
+	}
+	answer = fl_slot_decide(&q);
+	m->endpoint = answer.endpoint;
+	if (m->explain)
+		return MOVING_DONE;
+	return moving_act(m, &q, pin, answer.action);
+}
+
+/** QUIC packets that a client begins with: Initial and 0-RTT, of version 1 and 2
+ * (RFC 9000, 17.2; RFC 9369, 3.2). */
+static __always_inline int quic_opens(const struct pkt *p)
+{
+	const __u8 *quic = p->l4 + sizeof(struct udphdr);
+	__u8 type;
+
+	if ((void *)(quic + 5) > p->end || !(quic[0] & 0x80))
+		return 0;
+	type = quic[0] >> 4 & 3;
+	if (quic[1] == 0x6b && quic[2] == 0x33 && quic[3] == 0x43 && quic[4] == 0xcf)
+		return type == 1 || type == 2;
+	return type <= 1 && (quic[1] | quic[2] | quic[3] | quic[4]);
+}
+
+/** What the packet means to pins. */
+static __always_inline enum fl_packet moving_packet(const struct pkt *p, __u8 udp)
+{
+	if (p->fragment)
+		return FL_PACKET_QUOTE;
+	if (p->proto == IPPROTO_TCP)
+		return fl_packet_of_tcp(p->tcp_flags);
+	return fl_packet_of_udp(udp, udp == FL_UDP_QUIC && quic_opens(p));
+}
+
+/** Choose the endpoint of a packet whose slot moves. @param index  of the slot in `slots` */
+static __always_inline void moving_select(struct pkt *p, __u32 index, bool explain)
+{
+	struct moving m = {
+		.index = index,
+		.hash = p->hash,
+		.service = p->service,
+		.second = clock_boot_s(),
+		.packet = moving_packet(p, p->udp),
+		.family = p->family,
+		.explain = explain,
+	};
+	int i;
+
+	flow_key(p, &m.key);
+	for (i = 0; i < MOVING_TRIES; i++)
+		if (moving_try(&m) == MOVING_DONE)
+			break;
+	p->value = m.value;
+	p->endpoint = m.endpoint;
+	p->pinned = m.pinned;
+}
