@@ -83,7 +83,7 @@ struct {
 
 /** Boot second of each service's last loss of a pin. */
 MAP_PERCPU(fl_last_loss, __u32, FL_SERVICES_DEFAULT);
-MAP_ARRAY(fl_pressure, struct fl_pressure_row, 1, 0);
+MAP_ARRAY(fl_pressure, struct fl_pressure_row, 1, BPF_F_MMAPABLE);
 
 struct fl_timer {
 	struct bpf_timer timer;

@@ -235,7 +235,7 @@ _Static_assert(sizeof(struct fl_pin) == 20, "value layout is ABI");
 #define FL_OPENING_MAX       16384 /**< or 512 × possible CPUs, the larger */
 #define FL_PRESSURE_WINDOW_S 5
 
-/** The one row of `pressure` (array): what keeps floods from breaking flows. */
+/** The one row of `pressure` (array, mmap-able): what keeps floods from breaking flows. */
 struct fl_pressure_row {
 	__u32 window;        /**< second / FL_PRESSURE_WINDOW_S that `openings` counts */
 	__u32 openings;      /**< inserts into `opening` in this window */

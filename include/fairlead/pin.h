@@ -34,6 +34,14 @@
 #define FL_PIN_HANDSHAKE_S 64
 #endif
 
+/**
+ * Seconds, as differences of cut ones, after which no packet is under way any
+ * more that read a slot, a pin or a state before: it takes less than a real one.
+ */
+#ifndef FL_GRACE_S
+#define FL_GRACE_S 2
+#endif
+
 /** What a packet means to slots and pins. */
 enum fl_packet {
 	FL_PACKET_OPEN,  /**< SYN without ACK; QUIC Initial or 0-RTT where the service says so */
@@ -130,7 +138,7 @@ fl_inline int fl_pin_is_expired(const struct fl_pin *pin, __u32 keep_s, __u32 se
 
 	if ((!pin->proven || pin->closing) && limit > FL_PIN_HANDSHAKE_S)
 		limit = FL_PIN_HANDSHAKE_S;
-	return fl_pin_age(pin, second) > (__s32)limit;
+	return fl_pin_age(pin, second) >= (__s32)limit + FL_GRACE_S;
 }
 
 /** Whether an opening that finds this pin cannot be a repetition of the one that

@@ -59,14 +59,6 @@
 #define FL_SLOT_SINCE_BITS 22
 #define FL_SLOT_SINCE_MASK ((1u << FL_SLOT_SINCE_BITS) - 1)
 
-/**
- * Seconds, as differences of cut ones, after which no packet is under way any
- * more that read a slot, a pin or a state before: it takes less than a real one.
- */
-#ifndef FL_SLOT_GRACE_S
-#define FL_SLOT_GRACE_S 2
-#endif
-
 fl_inline fl_slot fl_slot_settled(__u32 endpoint)
 {
 	return (__u64)endpoint << 32 | endpoint;
@@ -153,8 +145,8 @@ enum fl_pin_action {
 	FL_PIN_NONE,    /**< nothing */
 	FL_PIN_TOUCH,   /**< fl_pin_touch the pin that was found */
 	FL_PIN_PROMOTE, /**< put the pin, touched, into `pins` (NOEXIST; EEXIST is as good), then
-			     delete it from `opening`. No room: touch it where it is, and
-			     step 3 as a loss, without beginning again */
+			     delete it from `opening`. No room: touch it where it is; the
+			     rest is as for FL_PIN_LOSE */
 	FL_PIN_REPLACE, /**< fl_pin_replace the pin that was found, in place */
 	FL_PIN_OPENING, /**< make a pin in `opening` (NOEXIST); fl_pressure_count */
 	FL_PIN_OLD,     /**< make a pin in `pins` (NOEXIST), counted in old_pins */
@@ -302,7 +294,7 @@ fl_inline fl_slot fl_slot_change(fl_slot s, __u32 now, __u32 second)
 fl_inline int fl_slot_hold_is_due(fl_slot s, __u32 silence_s, __u32 second)
 {
 	return fl_slot_is_moving(s) && (!fl_slot_is_held(s) || fl_slot_is_old(s)) &&
-	       fl_slot_age(s, second) >= (__s32)silence_s + FL_SLOT_GRACE_S;
+	       fl_slot_age(s, second) >= (__s32)silence_s + FL_GRACE_S;
 }
 
 /** The slot after that: `before` has nobody left without a pin. */
@@ -319,20 +311,26 @@ fl_inline fl_slot fl_slot_held(fl_slot s, __u32 second)
 fl_inline int fl_slot_settle_is_due(fl_slot s, __u32 begun)
 {
 	return fl_slot_is_held(s) && !fl_slot_is_old(s) &&
-	       (fl_slot_age(s, begun) >= FL_SLOT_GRACE_S || !FL_RULE(settle_waits));
+	       (fl_slot_age(s, begun) >= FL_GRACE_S || !FL_RULE(settle_waits));
 }
 
 /**
  * Whether the sweep deletes a pin: its flow is silent for too long, or it says
- * what the slot says. The slot must have been read just now, and the pin is
- * deleted within a second.
- * @param keep_s  E of its protocol
+ * what the slot says. Slot and pin must have been read just now: between the
+ * look and the deletion the flow may speak again, so look at the pin once more
+ * right before.
+ * @param keep_s   E of its protocol
+ * @param begun    second in which the sweep began, before it read `opening`
+ * @param covered  the sweep left a pin of this slot in `opening`: it may be of the
+ *                 same flow, and would come to light
  */
-fl_inline int fl_slot_frees_pin(fl_slot s, const struct fl_pin *pin, __u32 keep_s, __u32 second)
+fl_inline int fl_slot_frees_pin(fl_slot s, const struct fl_pin *pin, __u32 keep_s, __u32 begun,
+	int covered, __u32 second)
 {
 	if (!fl_slot_is_moving(s))
 		return 1;
-	if (fl_slot_is_held(s) && !fl_slot_is_old(s) && pin->endpoint == fl_slot_now(s))
+	/* Not before it is ripe: a packet may be on its way to point the pin elsewhere. */
+	if (pin->endpoint == fl_slot_now(s) && !covered && fl_slot_settle_is_due(s, begun))
 		return 1;
 	return fl_pin_is_expired(pin, keep_s, second);
 }

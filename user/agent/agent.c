@@ -56,11 +56,13 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct fl_agent *agent = timer->data;
 	struct fl_failure failure = { 0 };
-	int next_ms = fl_nat_tick(&agent->kernel->maps, fl_clock_boot_s(), &failure);
+	int next_ms = fl_nat_tick(&agent->kernel->maps, fl_clock_boot_s(), &failure), r;
 
 	if (next_ms < 0)
 		say_failure("the nat table cannot grow", &failure);
-	fl_writer_tick(agent->writer, fl_clock_boot_s());
+	r = fl_writer_tick(agent->writer, fl_clock_boot_s());
+	if (r < 0)
+		fl_log(FL_LOG_WARNING, "agent", "cannot walk the pins, trying again", FL_ERR(r));
 	/* Sooner while the nat table fills: a burst must not find it full. */
 	uv_timer_start(timer, on_tick, next_ms > 0 ? (uint64_t)next_ms : TICK_MS, 0);
 }

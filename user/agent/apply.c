@@ -173,6 +173,7 @@ static void put_in_force(struct fl_agent *agent, struct fl_snapshot *snapshot)
 
 	fl_snapshot_unref(agent->applied);
 	agent->applied = snapshot;
+	fl_writer_follow(agent->writer, snapshot);
 	agent->generation = snapshot->generation;
 	agent->applied_ms = fl_clock_real_ms();
 	if (agent->incomplete)

@@ -34,6 +34,7 @@ static const struct mapping mappings[] = {
 	MAPPING(endpoints, struct fl_endpoint_row, true),
 	MAPPING(nexthops, struct fl_nexthop_row, false),
 	MAPPING(nat_used, struct fl_nat_used_row, true),
+	MAPPING(pressure, struct fl_pressure_row, false),
 };
 #define MAPPING_COUNT (sizeof(mappings) / sizeof(mappings[0]))
 
@@ -46,7 +47,6 @@ static const struct {
 	{ FL_MAP_pins, sizeof(struct fl_flow), sizeof(struct fl_pin) },
 	{ FL_MAP_opening, sizeof(struct fl_flow), sizeof(struct fl_pin) },
 	{ FL_MAP_last_loss, 4, 4 },
-	{ FL_MAP_pressure, 4, sizeof(struct fl_pressure_row) },
 	{ FL_MAP_reasons, 4, 8 },
 	{ FL_MAP_frontend_stats, 4, sizeof(struct fl_frontend_stats) },
 	{ FL_MAP_endpoint_stats, 4, sizeof(struct fl_endpoint_stats) },

@@ -54,6 +54,7 @@ struct fl_maps {
 	struct fl_endpoint_row *endpoints;
 	struct fl_nexthop_row *nexthops;
 	struct fl_nat_used_row *nat_used;
+	struct fl_pressure_row *pressure;
 	struct fl_meta_row *meta;
 	size_t reached[FL_MAP_COUNT]; /**< bytes of the map that are really mapped */
 };

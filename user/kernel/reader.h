@@ -18,7 +18,7 @@ int fl_read_frontend(const struct fl_maps *maps, uint32_t frontend, struct fl_fr
 int fl_read_endpoint(const struct fl_maps *maps, uint32_t endpoint, struct fl_endpoint_stats *ret);
 /** Live nat flows of an endpoint. @return 0, -ERANGE */
 int fl_read_connections(const struct fl_maps *maps, uint32_t endpoint, uint64_t *ret);
-/** What keeps floods from breaking flows. */
+/** What keeps floods from breaking flows. @return 0 */
 int fl_read_pressure(const struct fl_maps *maps, struct fl_pressure_row *ret);
 /** Rows of a map that are in use (see walk.h), by walking: costs as much as the
  * map is large. Of `nat`: of all its tables. */

@@ -7,25 +7,30 @@
 
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "fairlead/pin.h"
 #include "kernel/adopt.h"
+#include "kernel/leavers.h"
 #include "kernel/rows.h"
+#include "kernel/settler.h"
 #include "kernel/tables.h"
 #include "model/ids.h"
 
-/* A packet that looked an endpoint up before it left is through by then. */
-#define GRACE_S 2
-/* How often resting numbers are looked at. */
-#define REST_INTERVAL_S 5
+/* How often tables that wait for another size are tried again. */
+#define RETRY_S 10
 
 struct fl_writer {
 	struct fl_maps *maps;
 	struct fl_ids *ids;
 	struct fl_tables *tables;
+	struct fl_settler *settler;
+	struct fl_snapshot *snapshot; /* in force; NULL = none yet */
+	fl_leavers leavers;
 	struct fl_writes writes;
 	uint32_t *resting; /**< room for every endpoint's number */
 	bool any_resting;
-	uint32_t now_s;    /**< of the last call that was told */
-	uint32_t rested_s; /**< when resting numbers were last looked at */
+	uint32_t now_s;   /**< of the last call that was told */
+	uint32_t swept_s; /**< when the last sweep was, or this writer was made */
+	uint32_t tried_s; /**< when tables that wait were last tried again */
 };
 
 int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_writer **ret)
@@ -44,6 +49,10 @@ int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_wr
 		r = fl_fail(failure, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = fl_tables_new(maps, failure, &writer->tables);
+	if (r == 0) {
+		writer->settler = fl_settler_new(maps, writer->ids, writer->tables);
+		r = writer->settler ? 0 : fl_fail(failure, -ENOMEM, "out of memory");
+	}
 	if (r < 0) {
 		fl_writer_free(writer);
 		return r;
@@ -56,6 +65,9 @@ void fl_writer_free(struct fl_writer *writer)
 {
 	if (!writer)
 		return;
+	fl_snapshot_unref(writer->snapshot);
+	fl_vec_done(&writer->leavers);
+	fl_settler_free(writer->settler);
 	fl_tables_free(writer->tables);
 	fl_ids_free(writer->ids);
 	free(writer->resting);
@@ -179,22 +191,35 @@ static int remove_frontend(
 	return 0;
 }
 
+static void set_state(struct fl_writer *writer, uint32_t id, enum fl_state state)
+{
+	fl_leavers_forget(&writer->leavers, id);
+	writer->writes.endpoints +=
+		fl_endpoint_row_set_state(writer->maps, id, state, writer->now_s);
+}
+
 static void put_endpoint(struct fl_writer *writer, const struct fl_service *service,
 	const struct fl_endpoint *endpoint)
 {
 	bool written = fl_endpoint_row_put(writer->maps, service->id, endpoint, writer->now_s);
 
+	writer->writes.endpoints += written;
 	/* One that others still have in their slots leaves later, by its own step. */
 	if (written || endpoint->state == FL_UP)
-		written |= fl_endpoint_row_set_state(
-			writer->maps, endpoint->id, endpoint->state, writer->now_s);
-	writer->writes.endpoints += written;
+		set_state(writer, endpoint->id, endpoint->state);
 }
 
-static void set_state(struct fl_writer *writer, uint32_t id, enum fl_state state)
+static int lower_state(struct fl_writer *writer, const struct fl_service *service,
+	const struct fl_endpoint *endpoint, struct fl_failure *failure)
 {
-	writer->writes.endpoints +=
-		fl_endpoint_row_set_state(writer->maps, id, state, writer->now_s);
+	if (endpoint->state != FL_DRAINING ||
+		!fl_leavers_must_wait(writer->maps, service, endpoint->id)) {
+		set_state(writer, endpoint->id, endpoint->state);
+		return 0;
+	}
+	return fl_leavers_add(&writer->leavers, service->id, endpoint->id) < 0
+		       ? fl_fail(failure, -ENOMEM, "out of memory")
+		       : 0;
 }
 
 /* The number rests from now on; the row goes when nothing holds the number. */
@@ -258,8 +283,7 @@ int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_
 		remove_service(writer, service->id);
 		return 0;
 	case FL_STEP_ENDPOINT_STATE:
-		set_state(writer, step->endpoint->id, step->endpoint->state);
-		return 0;
+		return lower_state(writer, service, step->endpoint, failure);
 	case FL_STEP_ENDPOINT_GONE:
 		retire_endpoint(writer, step->endpoint->id);
 		return 0;
@@ -370,40 +394,84 @@ int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot
 
 /* --------------------------------------------------------------------- rest */
 
-static bool has_nat_flows(const struct fl_maps *maps, uint32_t id)
+void fl_writer_follow(struct fl_writer *writer, struct fl_snapshot *snapshot)
 {
-	return maps->nat_used[id].tcp || maps->nat_used[id].udp;
+	fl_snapshot_ref(snapshot);
+	fl_snapshot_unref(writer->snapshot);
+	writer->snapshot = snapshot;
+	fl_settler_follow(writer->settler, snapshot);
 }
 
+static bool is_held(const struct fl_writer *writer, uint32_t id)
+{
+	const struct fl_nat_used_row *flows = &writer->maps->nat_used[id];
+
+	return flows->tcp || flows->udp || !fl_settler_found_unused(writer->settler, id);
+}
+
+/* After a sweep: numbers that had rested when it began, and that it did not meet. */
 static void free_rested(struct fl_writer *writer)
 {
-	size_t count = fl_ids_resting(writer->ids, writer->now_s - GRACE_S, writer->resting,
+	size_t count = fl_ids_resting(writer->ids, writer->now_s - FL_GRACE_S, writer->resting,
 		writer->maps->limits.endpoints);
 
 	for (size_t i = 0; i < count; i++) {
-		uint32_t id = writer->resting[i];
-
-		if (has_nat_flows(writer->maps, id))
+		if (is_held(writer, writer->resting[i]))
 			continue;
-		fl_endpoint_row_clear(writer->maps, id);
-		fl_ids_rested(writer->ids, id);
+		fl_endpoint_row_clear(writer->maps, writer->resting[i]);
+		fl_ids_rested(writer->ids, writer->resting[i]);
 	}
 	writer->any_resting = fl_ids_resting(writer->ids, writer->now_s, writer->resting, 1) > 0;
 }
 
-void fl_writer_tick(struct fl_writer *writer, uint32_t now_s)
+static bool sweep_is_due(struct fl_writer *writer)
 {
+	if (!writer->any_resting && !fl_tables_any_moves(writer->tables))
+		return false;
+	/* The agent before this one may have ended in the middle of a sweep. */
+	if (writer->swept_s == 0)
+		writer->swept_s = writer->now_s;
+	return writer->now_s - writer->swept_s >= fl_settler_interval_s(writer->settler);
+}
+
+static void retry_tables(struct fl_writer *writer)
+{
+	if (!writer->snapshot || writer->now_s - writer->tried_s < RETRY_S)
+		return;
+	writer->tried_s = writer->now_s;
+	for (size_t i = 0; i < writer->snapshot->service_count; i++)
+		for (int family = 0; family < FL_FAMILIES; family++)
+			fl_tables_retry(writer->tables, writer->snapshot->services[i],
+				(enum fl_family)family, writer->now_s, &writer->writes);
+}
+
+int fl_writer_tick(struct fl_writer *writer, uint32_t now_s)
+{
+	int r;
+
 	writer->now_s = now_s;
 	fl_tables_rest(writer->tables, now_s);
-	if (!writer->any_resting || now_s - writer->rested_s < REST_INTERVAL_S)
-		return;
-	writer->rested_s = now_s;
-	free_rested(writer);
+	if (fl_tables_any_moves(writer->tables))
+		fl_settler_hold(writer->settler, now_s, &writer->writes);
+	fl_leavers_tick(&writer->leavers, writer->maps, now_s, &writer->writes);
+	retry_tables(writer);
+	if (!sweep_is_due(writer))
+		return 0;
+	writer->swept_s = now_s;
+	r = fl_settler_sweep(writer->settler, now_s, &writer->writes);
+	if (r == 0)
+		free_rested(writer);
+	return r;
 }
 
 const struct fl_writes *fl_writer_writes(const struct fl_writer *writer)
 {
 	return &writer->writes;
+}
+
+const struct fl_settle_counts *fl_writer_settle_counts(const struct fl_writer *writer)
+{
+	return fl_settler_counts(writer->settler);
 }
 
 uint32_t fl_writer_slots_in_use(const struct fl_writer *writer)

@@ -20,6 +20,7 @@ struct fl_writes {
 };
 
 struct fl_writer;
+struct fl_settle_counts; /* settler.h */
 
 /**
  * Adopts ids, tables and frontends from the maps. Keep `maps` while it lives.
@@ -50,10 +51,20 @@ int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_
 int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot, uint32_t now_s,
 	struct fl_failure *failure);
 
-/** Look once, about every second: free the ids and slots that nothing holds any more. */
-void fl_writer_tick(struct fl_writer *writer, uint32_t now_s);
+/** This snapshot is in force. Keeps a reference: it says how long flows may be
+ * silent, and which tables wait for another size. */
+void fl_writer_follow(struct fl_writer *writer, struct fl_snapshot *snapshot);
+
+/**
+ * Look once, about every second: bring slots that moved to rest, lower states that
+ * had to wait for them, and free the ids and slots that nothing holds any more.
+ * @return 0; -errno when pins could not be walked (tried again later)
+ */
+int fl_writer_tick(struct fl_writer *writer, uint32_t now_s);
 
 /** Totals since fl_writer_new. */
 const struct fl_writes *fl_writer_writes(const struct fl_writer *writer);
+/** What became of slots that moved. */
+const struct fl_settle_counts *fl_writer_settle_counts(const struct fl_writer *writer);
 /** Slots in use over all tables. */
 uint32_t fl_writer_slots_in_use(const struct fl_writer *writer);
