@@ -126,7 +126,7 @@ void fl_print_text(const char *text, FILE *out);
 char *fl_option_text(const struct fl_option *option, const void *target);
 
 /* types.c: single values */
-extern const struct fl_option_type fl_type_text, fl_type_path, fl_type_integer, fl_type_word,
+extern const struct fl_option_type fl_type_text, fl_type_path, fl_type_label, fl_type_integer, fl_type_word,
 	fl_type_flag, fl_type_duration, fl_type_mode, fl_type_opaque;
 /* network.c: addresses and interfaces */
 extern const struct fl_option_type fl_type_listen, fl_type_interfaces, fl_type_addresses,

@@ -170,7 +170,7 @@ const struct fl_option fl_options[] = {
 		LIST(fl_config, registries, registry_count), .max = 16, .fallback = "",
 		.fallback_words = "[{ file: { path: /etc/fairlead/services.d } }]",
 		.reloadable = true, .help = "where services are declared; earlier ones win" },
-	{ "registries.file.name", FL_OF_REGISTRY, &fl_type_text, FIELD(fl_registry_config, name),
+	{ "registries.file.name", FL_OF_REGISTRY, &fl_type_label, FIELD(fl_registry_config, name),
 		.min = 1, .max = 63, .fallback = "file", .reloadable = true,
 		.help = "what the registry is called; unique" },
 	{ "registries.file.path", FL_OF_REGISTRY, &fl_type_path, FIELD(fl_registry_config, path),

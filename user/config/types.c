@@ -4,6 +4,7 @@
  */
 #include "config/option.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,29 @@ static bool read_path(struct fl_reader *reader, const struct fl_option *option,
 }
 
 const struct fl_option_type fl_type_path = { describe_path, read_path, print_text };
+
+/* A word that can stand in paths, addresses of pages and labels. */
+
+static void describe_label(const struct fl_option *option, FILE *out)
+{
+	fprintf(out, "1-%lld of letters, digits and ._-, a letter or digit first",
+		(long long)option->max);
+}
+
+static bool read_label(struct fl_reader *reader, const struct fl_option *option,
+	const struct fl_node *node, void *target)
+{
+	static const char others[] = "._-";
+
+	if (!is_text_of_length(reader, option, node))
+		return false;
+	for (const char *c = node->text; *c; c++)
+		if (!isalnum((unsigned char)*c) && (c == node->text || !strchr(others, *c)))
+			return fl_read_refuse(reader, option, node, "is no such word");
+	return replace_text(reader, FL_FIELD(char *, option, target), node->text);
+}
+
+const struct fl_option_type fl_type_label = { describe_label, read_label, print_text };
 
 /* ----------------------------------------------------------------- numbers */
 

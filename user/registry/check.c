@@ -17,7 +17,7 @@ static int look(const struct fl_registry_config *registry, struct fl_problems *p
 	struct fl_scan **ret)
 {
 	struct fl_place place = { .file = registry->path };
-	struct fl_scan *scan = fl_scan_new(registry->path, registry->name);
+	struct fl_scan *scan = fl_scan_new(registry->path, registry->name, NULL);
 
 	if (!scan)
 		return -ENOMEM;

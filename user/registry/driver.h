@@ -37,6 +37,7 @@ struct fl_registry {
 	const struct fl_registry_driver *driver;
 	const struct fl_registry_config
 		*config; /**< its own copy: outlives the configuration it came from */
+	char *state_dir; /**< for what must outlive the agent; made by who writes there; NULL = none */
 	uv_loop_t *loop;
 	void *state; /**< the driver's own */
 	struct fl_registry_set *set;

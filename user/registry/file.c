@@ -7,14 +7,15 @@
  *
  * A file is the operator's word, and so is its absence: when it is deleted, its
  * services go. A file with errors is no word at all: what it said before stands
- * until it is mended. Where there is no before, those of its services that have
- * no error are used, which beats none after a reboot. A
+ * until it is mended, also over a restart (copies.c). Where there is no before,
+ * those of its services that have no error are used, which beats none. A
  * directory that does not exist is an empty one that is awaited; one that cannot
  * be read leaves everything as it was.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/cleanup.h"
 #include "core/log.h"
@@ -40,6 +41,8 @@ struct state {
 	bool everything;      /* the next scan reads files that seem the same, too */
 	bool is_closed;
 	bool was_absent;
+	bool has_adopted;  /* at least once */
+	int copy_error;    /* as last told */
 	fl_file_vec files; /* as last adopted */
 };
 
@@ -95,12 +98,13 @@ static void adopt_read(const struct state *s, struct fl_file *file, struct fl_fi
 	bool is_news = !old || !fl_file_stamp_equal(&old->stamp, &file->stamp) ||
 		       !is_same_problems(&old->problems, &file->problems);
 
-	file->sound = !file->bad;
 	if (file->bad && old && old->sound) {
 		file->sound = true;
 		fl_services_done(&file->services);
 		file->services = old->services;
 		old->services = (fl_service_vec){ 0 };
+	}
+	if (file->bad && file->sound) {
 		message = "a file has errors, keeping what it declared before";
 	} else if (file->bad) {
 		message = "a file has errors, using those of its services that have none";
@@ -146,6 +150,7 @@ static bool adopt(struct state *s, fl_file_vec *files)
 	fl_files_done(&s->files);
 	s->files = *files;
 	*files = (fl_file_vec){ 0 };
+	s->has_adopted = true;
 	return is_news;
 }
 
@@ -203,21 +208,46 @@ static void say_absent(struct state *s, bool is_absent)
 	s->was_absent = is_absent;
 }
 
+static void say_copies(struct state *s, int error)
+{
+	if (error && error != s->copy_error)
+		fl_log(FL_LOG_WARNING, "registry",
+			"cannot keep copies in the state directory; a restart with a broken file "
+			"would lose its services",
+			FL_STR("registry", s->registry->config->name), FL_ERR(error));
+	s->copy_error = error;
+}
+
+/* The directory could not be read. What is known stands; at the start that is
+ * what copies tell, and what they do not tell may still come. */
+static void on_failed(struct state *s, struct fl_scan *scan)
+{
+	struct stat st;
+
+	if (!s->has_adopted && scan->files.count) {
+		adopt(s, &scan->files);
+		publish(s);
+		if (stat(scan->copies, &st) == 0) /* read well then, or later */
+			s->registry->published_ms = (uint64_t)st.st_mtim.tv_sec * 1000;
+	}
+	if (scan->error == -E2BIG)
+		fl_registry_failed(
+			s->registry, "%s: more than %d files", scan->directory, FL_FILES_MAX);
+	else
+		fl_registry_failed(
+			s->registry, "%s: %s", scan->directory, fl_log_errno(scan->error));
+}
+
 static void on_scanned(struct state *s, struct fl_scan *scan)
 {
 	bool was_absent = s->was_absent;
 	bool is_news;
 
-	if (scan->error == -E2BIG) {
-		fl_registry_failed(
-			s->registry, "%s: more than %d files", scan->directory, FL_FILES_MAX);
-		return;
-	}
 	if (scan->error < 0 && scan->error != -ENOENT) {
-		fl_registry_failed(
-			s->registry, "%s: %s", scan->directory, fl_log_errno(scan->error));
+		on_failed(s, scan);
 		return;
 	}
+	say_copies(s, scan->copy_error);
 	say_absent(s, scan->error == -ENOENT);
 	is_news = adopt(s, &scan->files);
 	if (is_news || was_absent != s->was_absent || !s->registry->up)
@@ -285,9 +315,11 @@ static int begin_scan(struct state *s)
 			FL_STR("registry", s->registry->config->name), FL_ERR(r),
 			FL_STR("hint", r == -ENOSPC ? "raise fs.inotify.max_user_watches" : ""));
 	}
-	scan = fl_scan_new(s->registry->config->path, s->registry->config->name);
+	scan = fl_scan_new(
+		s->registry->config->path, s->registry->config->name, s->registry->state_dir);
 	if (!scan)
 		return -ENOMEM;
+	scan->is_first = !s->has_adopted;
 	r = tell_known(s, scan);
 	if (r < 0) {
 		fl_scan_free(scan);

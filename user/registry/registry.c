@@ -134,11 +134,12 @@ static void registry_free(struct fl_registry *registry)
 	fl_services_done(&registry->services);
 	fl_problems_done(&registry->problems);
 	config_free((struct fl_registry_config *)registry->config);
+	free(registry->state_dir);
 	free(registry);
 }
 
 static struct fl_registry *registry_new(
-	struct fl_registry_set *set, const struct fl_registry_config *config)
+	struct fl_registry_set *set, const struct fl_registry_config *config, const char *state_dir)
 {
 	struct fl_registry *registry = calloc(1, sizeof(*registry));
 
@@ -148,7 +149,9 @@ static struct fl_registry *registry_new(
 	registry->loop = set->loop;
 	registry->driver = find_driver(config->type);
 	registry->config = config_copy(config);
-	if (registry->config)
+	if (asprintf(&registry->state_dir, "%s/registries/%s", state_dir, config->name) < 0)
+		registry->state_dir = NULL;
+	if (registry->config && registry->state_dir)
 		return registry;
 	registry_free(registry);
 	return NULL;
@@ -207,7 +210,7 @@ static int make_new(
 				is_same_config(set->registries[j]->config, &config->registries[i]);
 		if (known)
 			continue;
-		made[i] = registry_new(set, &config->registries[i]);
+		made[i] = registry_new(set, &config->registries[i], config->state_dir);
 		if (made[i])
 			continue;
 		while (i--)

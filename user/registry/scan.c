@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config/yaml.h"
 #include "core/cleanup.h"
-#include "core/log.h"
+#include "registry/copies.h"
 
 #define SUFFIX ".yaml"
 
@@ -50,7 +51,7 @@ void fl_files_done(fl_file_vec *files)
 	fl_vec_done(files);
 }
 
-struct fl_scan *fl_scan_new(const char *directory, const char *registry)
+struct fl_scan *fl_scan_new(const char *directory, const char *registry, const char *copies)
 {
 	struct fl_scan *scan = calloc(1, sizeof(*scan));
 
@@ -58,7 +59,8 @@ struct fl_scan *fl_scan_new(const char *directory, const char *registry)
 		return NULL;
 	scan->directory = strdup(directory);
 	scan->registry = strdup(registry);
-	if (scan->directory && scan->registry)
+	scan->copies = copies ? strdup(copies) : NULL;
+	if (scan->directory && scan->registry && (scan->copies || !copies))
 		return scan;
 	fl_scan_free(scan);
 	return NULL;
@@ -74,6 +76,7 @@ void fl_scan_free(struct fl_scan *scan)
 	fl_files_done(&scan->files);
 	free(scan->directory);
 	free(scan->registry);
+	free(scan->copies);
 	free(scan);
 }
 
@@ -172,18 +175,50 @@ static struct fl_file_stamp stamp_of(const struct stat *st)
 	};
 }
 
-/* The stamp is taken before the file is read: what is written in between makes
+/* What the file said when it was last read well, before this agent began. Its
+ * problems are old: only the services count. @return whether there is such a copy */
+static bool use_copy(const struct fl_scan *scan, const char *path, struct fl_file *file)
+{
+	struct fl_problems problems = { 0 };
+	_cleanup_free_ char *text = NULL;
+	fl_service_vec services = { 0 };
+	size_t length = 0;
+	int r;
+
+	if (!scan->copies || fl_copies_load(scan->copies, file->name, &text, &length) < 0)
+		return false;
+	r = fl_services_parse(text, length, path, scan->registry, &problems, &services);
+	fl_problems_done(&problems);
+	if (r < 0) {
+		fl_services_done(&services);
+		return false;
+	}
+	fl_services_done(&file->services);
+	file->services = services;
+	return true;
+}
+
+/* The stamp was taken before the file is read: what is written in between makes
  * it old, never newer than the content. */
 static void read_file(struct fl_scan *scan, const char *path, struct fl_file *file)
 {
-	struct fl_place place = { .file = path };
+	_cleanup_free_ char *text = NULL;
+	size_t length = 0;
+	int r = fl_yaml_read_file(path, &file->problems, &text, &length);
 
-	if (strlen(file->name) > 200)
-		fl_problem_add(
-			&file->problems, place, "name is too long, expected at most 200 bytes");
-	else
-		fl_services_load(path, scan->registry, &file->problems, &file->services);
+	if (r == 0)
+		r = fl_services_parse(
+			text, length, path, scan->registry, &file->problems, &file->services);
+	if (r == -ENOMEM)
+		fl_problem_add(&file->problems, (struct fl_place){ .file = path }, "out of memory");
 	file->bad = file->problems.errors > 0;
+	file->sound = !file->bad;
+	if (file->bad && scan->is_first)
+		file->sound = use_copy(scan, path, file);
+	else if (!file->bad && scan->copies)
+		r = fl_copies_store(scan->copies, file->name, text, length);
+	if (!file->bad && r < 0)
+		scan->copy_error = r;
 }
 
 /* @return 0, -ENOMEM */
@@ -222,6 +257,29 @@ static int look_at(struct fl_scan *scan, const char *name)
 	return 0;
 }
 
+/* The directory cannot be read: all copies stand in for it. @return 0, -ENOMEM */
+static int use_copies(struct fl_scan *scan)
+{
+	name_vec names = { 0 };
+	int r = list_names(scan->copies, &names);
+
+	for (size_t i = 0; i < names.count && r == 0; i++) {
+		struct fl_file *file = fl_vec_push(&scan->files);
+		_cleanup_free_ char *path = NULL;
+
+		if (!file || asprintf(&path, "%s/%s", scan->directory, names.items[i]) < 0) {
+			path = NULL;
+			r = -ENOMEM;
+			break;
+		}
+		file->name = strdup(names.items[i]);
+		file->sound = file->name && use_copy(scan, path, file);
+		r = file->name ? 0 : -ENOMEM;
+	}
+	names_done(&names);
+	return r;
+}
+
 void fl_scan_run(struct fl_scan *scan)
 {
 	name_vec names = { 0 };
@@ -229,6 +287,10 @@ void fl_scan_run(struct fl_scan *scan)
 
 	for (size_t i = 0; i < names.count && r == 0; i++)
 		r = look_at(scan, names.items[i]);
+	if (scan->copies && (r == 0 || r == -ENOENT))
+		fl_copies_prune(scan->copies, names.items, names.count);
+	else if (scan->copies && scan->is_first)
+		use_copies(scan);
 	names_done(&names);
 	scan->error = r;
 }

@@ -35,7 +35,7 @@ struct fl_file {
 	bool is_link;
 	bool kept;  /**< not read: it is as it was, or being written; nothing below is set */
 	bool bad;   /**< had errors, which `problems` tells */
-	bool sound; /**< `services` are all of a reading without errors; the driver's */
+	bool sound; /**< `services` are all of a reading without errors, perhaps an earlier one */
 	fl_service_vec services; /**< those without errors */
 	struct fl_problems problems;
 };
@@ -53,14 +53,17 @@ typedef FL_VEC(struct fl_file_known) fl_file_known_vec;
 struct fl_scan {
 	char *directory;
 	char *registry; /**< name put into services */
+	char *copies;   /**< directory of last good copies, see copies.h; NULL = none are kept */
 	fl_file_known_vec known;
+	bool is_first; /**< nothing was adopted yet: copies stand in for what cannot be read */
 
 	int error; /**< -errno of the directory; -ENOENT: it is absent; -E2BIG: too many files */
 	fl_file_vec files;
+	int copy_error; /**< -errno when a copy could not be kept */
 };
 
-/** @return NULL when out of memory */
-struct fl_scan *fl_scan_new(const char *directory, const char *registry);
+/** @param copies may be NULL. @return NULL when out of memory */
+struct fl_scan *fl_scan_new(const char *directory, const char *registry, const char *copies);
 /** Name a file that need not be read unless it changed (or is `busy`).
  * @param stamp  NULL = it is new. @return 0, -ENOMEM */
 int fl_scan_know(struct fl_scan *scan, const char *name, const struct fl_file_stamp *stamp,

@@ -212,6 +212,12 @@ static const struct row {
 		{ "2:3: registries: a mapping is no list" } },
 	{ "two of one name", "registries:\n- file: {path: /a}\n- file: {path: /b}\n",
 		{ "3:9: registries.file.name: file is the name of the registry at 2:3 already" } },
+	{ "names that are no words",
+		"registries:\n- file: {path: /a, name: ../x}\n"
+		"- file: {path: /a, name: .x}\n- file: {path: /a, name: a/b}\n",
+		{ "2:26: registries.file.name: ../x is no such word",
+			"3:26: registries.file.name: .x is no such word",
+			"4:26: registries.file.name: a/b is no such word" } },
 	{ "a name that is taken", "registries:\n- file: {path: /a, name: inline}\n",
 		{ "2:9: registries.file.name: inline is the name of what stands in this file" } },
 

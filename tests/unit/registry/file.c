@@ -47,18 +47,27 @@ static void on_deadline(uv_timer_t *timer)
 	((struct world *)timer->data)->is_late = true;
 }
 
-static struct fl_config *config_of(const char *registries)
+/* @param root  where the state directory is */
+static struct fl_config *config_of(const char *root, const char *registries)
 {
 	struct fl_environment environment = { 0 };
 	struct fl_problems problems = { 0 };
 	struct fl_config *config = NULL;
 	char text[1024];
 
-	snprintf(text, sizeof(text), "registries: [%s]\n", registries);
+	snprintf(text, sizeof(text), "state_dir: %s/state\nregistries: [%s]\n", root, registries);
 	cr_assert_eq(
 		fl_config_parse(text, strlen(text), "t.yaml", &environment, &problems, &config), 0,
 		"%s", text);
 	return config;
+}
+
+static void open_loop(struct world *w)
+{
+	cr_assert_eq(uv_loop_init(&w->loop), 0);
+	uv_timer_init(&w->loop, &w->wake);
+	uv_timer_init(&w->loop, &w->deadline);
+	w->deadline.data = w;
 }
 
 /* @param below  the watched directory, below the root */
@@ -67,11 +76,10 @@ static void begin(struct world *w, const char *below)
 	memset(w, 0, sizeof(*w));
 	strcpy(w->root, "/tmp/fl-registry-XXXXXX");
 	cr_assert_not_null(mkdtemp(w->root));
+	snprintf(w->directory, sizeof(w->directory), "%s/state", w->root);
+	cr_assert_eq(mkdir(w->directory, 0700), 0);
 	snprintf(w->directory, sizeof(w->directory), "%s/%s", w->root, below);
-	cr_assert_eq(uv_loop_init(&w->loop), 0);
-	uv_timer_init(&w->loop, &w->wake);
-	uv_timer_init(&w->loop, &w->deadline);
-	w->deadline.data = w;
+	open_loop(w);
 }
 
 static void start(struct world *w)
@@ -80,7 +88,7 @@ static void start(struct world *w)
 	struct fl_config *config;
 
 	snprintf(text, sizeof(text), "file: { path: \"%s\" }", w->directory);
-	config = config_of(text);
+	config = config_of(w->root, text);
 	cr_assert_eq(fl_registry_set_start(&w->set, &w->loop, config, on_changed, w), 0);
 	fl_config_free(config); /* the set keeps what it needs */
 }
@@ -96,14 +104,29 @@ static void remove_tree(const char *path)
 	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static void end(struct world *w)
+/* As an agent ends: what is on disk stays. */
+static void stop(struct world *w)
 {
 	fl_registry_set_stop(&w->set);
 	uv_close((uv_handle_t *)&w->wake, NULL);
 	uv_close((uv_handle_t *)&w->deadline, NULL);
 	cr_expect_eq(uv_run(&w->loop, UV_RUN_DEFAULT), 0);
 	cr_expect_eq(uv_loop_close(&w->loop), 0, "handles are left open");
+}
+
+static void end(struct world *w)
+{
+	stop(w);
 	remove_tree(w->root);
+}
+
+/* As the next agent begins. */
+static void restart(struct world *w)
+{
+	stop(w);
+	w->changes = 0;
+	open_loop(w);
+	start(w);
 }
 
 /* Run the loop until the condition is true. */
@@ -672,7 +695,7 @@ Test(registry_file, another_configuration)
 
 	snprintf(second, sizeof(second), "file: { name: second, path: %s/second.d }", w.root);
 	snprintf(both, sizeof(both), "{ %s }, { file: { path: %s } }", second, w.directory);
-	config = config_of(both);
+	config = config_of(w.root, both);
 	cr_assert_eq(fl_registry_set_configure(&w.set, config), 0);
 	fl_config_free(config);
 	cr_assert_eq(w.set.count, 2);
@@ -682,11 +705,102 @@ Test(registry_file, another_configuration)
 	WAIT_FOR(&w, fl_registry_set_is_ready(&w.set));
 	cr_expect_str_eq(w.set.registries[0]->config->name, "second");
 
-	config = config_of("");
+	config = config_of(w.root, "");
 	cr_assert_eq(fl_registry_set_configure(&w.set, config), 0);
 	fl_config_free(config);
 	cr_expect_eq(w.set.count, 0);
 	cr_expect(fl_registry_set_is_ready(&w.set));
+	end(&w);
+}
+
+/* What a file said before it was broken outlives the agent. */
+Test(registry_file, a_restart_with_a_broken_file)
+{
+	struct world w;
+
+	begin(&w, "services.d");
+	make_directory(w.directory);
+	write_service(&w, "web.yaml", "web", 2);
+	write_service(&w, "api.yaml", "api", 1);
+	start(&w);
+	WAIT_FOR(&w, has(&w, "api web"));
+	write_service(&w, "web.yaml", "web", 3); /* the last good one counts */
+	WAIT_FOR(&w, w.set.registries[0]->services.items[1]->endpoint_count == 3);
+	write_text(&w, "web.yaml", "services: [");
+	for (int round = 0; round < 2; round++) {
+		restart(&w);
+		WAIT_FOR(&w, has(&w, "api web"));
+		cr_expect_eq(w.set.registries[0]->services.items[1]->endpoint_count, 3);
+		cr_expect_str_eq(
+			w.set.registries[0]->services.items[1]->file, path_of(&w, "web.yaml"));
+		cr_expect_not_null(strstr(error_of(&w), "web.yaml:"), "%s", error_of(&w));
+	}
+	write_text(&w, "web.yaml", "still broken");
+	WAIT_FOR(&w, strstr(error_of(&w), "still broken does not fit") != NULL);
+	cr_expect(has(&w, "api web"));
+	unlink(path_of(&w, "web.yaml"));
+	WAIT_FOR(&w, has(&w, "api"));
+	write_text(&w, "web.yaml", "services: [");
+	WAIT_FOR(&w, *error_of(&w));
+	restart(&w); /* it was deleted: nothing of it is left */
+	WAIT_FOR(&w, has(&w, "api"));
+	end(&w);
+}
+
+Test(registry_file, a_restart_with_an_unreadable_directory)
+{
+	struct world w;
+	char aside[PATH_MAX];
+
+	begin(&w, "services.d");
+	make_directory(w.directory);
+	write_service(&w, "web.yaml", "web", 2);
+	write_service(&w, "api.yaml", "api", 1);
+	start(&w);
+	WAIT_FOR(&w, has(&w, "api web"));
+	stop(&w);
+	snprintf(aside, sizeof(aside), "%s/aside", w.root);
+	rename(w.directory, aside);
+	make_link("services.d", w.directory);
+	open_loop(&w);
+	start(&w);
+	WAIT_FOR(&w, has(&w, "api web"));
+	WAIT_FOR(&w, !w.set.registries[0]->up);
+	cr_expect(w.set.registries[0]->published);
+	cr_expect_gt(w.set.registries[0]->published_ms, 0);
+	cr_expect_not_null(strstr(error_of(&w), "symbolic links"), "%s", error_of(&w));
+	unlink(w.directory);
+	rename(aside, w.directory);
+	WAIT_FOR(&w, w.set.registries[0]->up);
+	cr_expect(has(&w, "api web"));
+	end(&w);
+}
+
+/* Copies that are damaged, or that cannot be written, break nothing. */
+Test(registry_file, copies_that_are_no_help)
+{
+	struct world w;
+	struct world copies;
+	char state[PATH_MAX];
+
+	begin(&w, "services.d");
+	make_directory(w.directory);
+	write_service(&w, "web.yaml", "web", 2);
+	start(&w);
+	WAIT_FOR(&w, has(&w, "web"));
+	copies = w;
+	snprintf(copies.directory, sizeof(copies.directory), "%s/state/registries/file", w.root);
+	write_text(&copies, "web.yaml", "damaged");
+	write_text(&w, "web.yaml",
+		"services:\n- {name: part, frontends: [10.0.0.1:80/tcp], endpoints: []}\n- x\n");
+	restart(&w);
+	WAIT_FOR(&w, has(&w, "part"));
+
+	snprintf(state, sizeof(state), "%s/state", w.root);
+	remove_tree(state);
+	write_service(&w, "web.yaml", "web", 1);
+	WAIT_FOR(&w, has(&w, "web"));
+	cr_expect_str_eq(error_of(&w), "");
 	end(&w);
 }
 
@@ -701,7 +815,7 @@ Test(registry_file, check)
 
 	begin(&w, "services.d");
 	snprintf(text, sizeof(text), "file: { path: %s }", w.directory);
-	config = config_of(text);
+	config = config_of(w.root, text);
 	cr_expect_eq(fl_registry_check(config, &problems), 0);
 	cr_assert_eq(problems.count, 1);
 	cr_expect(problems.items[0].warning, "an absent directory is no error");
