@@ -33,7 +33,7 @@ static __always_inline int ip_stages(struct pkt *p, enum fl_family family, bool 
 	if (err < 0)
 		return err;
 	if (likely(err == PART_WHOLE)) {
-		err = frontend_lookup(p);
+		err = frontend_lookup(p, explain);
 		if (err == -FL_PASS_NO_SERVICE)
 			return nat_reply(p, explain);
 		if (err)
@@ -48,7 +48,7 @@ static __always_inline int ip_stages(struct pkt *p, enum fl_family family, bool 
 		if (p->forward == FL_NAT)
 			return nat_forward(p, explain);
 	} else {
-		err = frontend_lookup_part(p, err);
+		err = frontend_lookup_part(p, err, explain);
 		if (err)
 			return err;
 		err = service_lookup(p);

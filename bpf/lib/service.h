@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lib/maps.h"
+#include "lib/memo.h"
 #include "lib/packet.h"
 
 /**
@@ -49,8 +50,8 @@ static __always_inline void frontend_key(const struct pkt *p, struct fl_frontend
 	key->pad = 0;
 }
 
-/** The frontend of a packet with ports: exact port first, then port 0. */
-static __always_inline int frontend_lookup(struct pkt *p)
+/* Exact port first, then port 0. */
+static __always_inline int frontend_search(struct pkt *p)
 {
 	struct fl_frontend_key key;
 
@@ -59,6 +60,34 @@ static __always_inline int frontend_lookup(struct pkt *p)
 		return 0;
 	key.port = 0;
 	return frontend_take(p, &key) ? 0 : -FL_PASS_NO_SERVICE;
+}
+
+/**
+ * The frontend of a packet with ports.
+ * @param explain  constant: remember nothing
+ */
+static __always_inline int frontend_lookup(struct pkt *p, bool explain)
+{
+	struct memo *memo;
+	struct memo key;
+	int err;
+
+	if (explain)
+		return frontend_search(p);
+	memo_key(p, &key);
+	memo = memo_at(&key);
+	if (likely(memo && memo_is(memo, &key))) {
+		p->service = memo->row.service;
+		p->frontend = memo->row.frontend;
+		return 0;
+	}
+	err = frontend_search(p);
+	if (!err && memo && memo_may_be_kept(&key)) {
+		key.row.service = p->service;
+		key.row.frontend = p->frontend;
+		*memo = key;
+	}
+	return err;
 }
 
 /** Whether a packet is for one of our addresses, and the service that owns it alone. */
@@ -78,13 +107,14 @@ static __always_inline int frontend_lookup_address(struct pkt *p)
  * that owns the address alone, or to nobody. A header cut short is malformed,
  * when it is for an address of ours.
  */
-static __always_inline int frontend_lookup_part(struct pkt *p, enum pkt_part part)
+static __always_inline int frontend_lookup_part(
+	struct pkt *p, enum pkt_part part, bool explain)
 {
 	__u32 service = 0;
 	int err;
 
 	if (part == PART_FIRST) {
-		err = frontend_lookup(p);
+		err = frontend_lookup(p, explain);
 		if (err)
 			return err;
 		service = p->service;

@@ -297,6 +297,10 @@ struct fl_meta_row {
 	__u32 flows;
 	__u64 generation; /**< of the snapshot last applied in full */
 	__u64 applied_at; /**< CLOCK_REALTIME seconds of that */
+	/** Changes of `frontends`. Programs remember rows that they found for as long as
+	 * this stays the same; it is odd while a row changes, and then they do not. */
+	__u32 frontends_epoch;
+	__u32 pad;
 };
 
 /* ---------------------------------------------------------------- limits */

@@ -226,6 +226,16 @@ void edge_frontend(const char *addr, uint16_t port, uint8_t proto, uint32_t serv
 	struct fl_frontend_row row = { service, id };
 
 	cr_assert_eq(bpf_map_update_elem(map_fd(edge->maps.fl_frontends), &key, &row, 0), 0, "%m");
+	edge_frontends_epoch(2);
+}
+
+void edge_frontends_epoch(uint32_t add)
+{
+	struct fl_meta_row meta;
+
+	read_row(edge->maps.fl_meta, 0, &meta);
+	meta.frontends_epoch += add;
+	write_row(edge->maps.fl_meta, 0, &meta);
 }
 
 void edge_address(const char *addr, uint32_t service, uint32_t frontend)

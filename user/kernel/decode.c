@@ -346,12 +346,13 @@ static json_t *meta_value(const struct fl_maps *maps, const void *key, const voi
 
 	(void)maps;
 	(void)key;
-	return json_pack("{sI sI s{sI sI sI sI} sI so}", "abi", (json_int_t)row->abi, "hash_seed",
+	return json_pack("{sI sI s{sI sI sI sI} sI so sI}", "abi", (json_int_t)row->abi, "hash_seed",
 		(json_int_t)row->hash_seed, "limits", "services", (json_int_t)row->services,
 		"endpoints", (json_int_t)row->endpoints, "slots", (json_int_t)row->slots, "flows",
 		(json_int_t)row->flows, "generation", (json_int_t)row->generation, "applied",
 		row->applied_at ? json_string(fl_time_format_s(row->applied_at, text))
-				: json_null());
+				: json_null(),
+		"frontends_epoch", (json_int_t)row->frontends_epoch);
 }
 
 static const struct {

@@ -53,6 +53,25 @@ int fl_frontend_row_get(
 	return 0;
 }
 
+/* Programs remember rows: an odd number tells them not to, another even one that
+ * what they remember is old. One that an agent left odd when it was killed in
+ * between becomes even at the next change. */
+static void begin_change(const struct fl_maps *maps)
+{
+	__atomic_fetch_or(&maps->meta->frontends_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+static void end_change(const struct fl_maps *maps)
+{
+	__atomic_fetch_add(&maps->meta->frontends_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+void fl_frontend_rows_forget(const struct fl_maps *maps)
+{
+	begin_change(maps);
+	end_change(maps);
+}
+
 int fl_frontend_row_put(
 	const struct fl_maps *maps, const struct fl_frontend *frontend, uint32_t service)
 {
@@ -67,17 +86,22 @@ int fl_frontend_row_put(
 		return 0;
 	if (r == -ENOENT || found.frontend != wanted.frontend)
 		clear_counters(maps, FL_MAP_frontend_stats, wanted.frontend);
-	return bpf_map_update_elem(maps->fd[FL_MAP_frontends], &key, &wanted, BPF_ANY) < 0 ? -errno
-											   : 1;
+	begin_change(maps);
+	r = bpf_map_update_elem(maps->fd[FL_MAP_frontends], &key, &wanted, BPF_ANY) < 0 ? -errno : 1;
+	end_change(maps);
+	return r;
 }
 
 int fl_frontend_row_remove(const struct fl_maps *maps, const struct fl_frontend *frontend)
 {
 	struct fl_frontend_key key = fl_frontend_key(frontend);
 
-	if (bpf_map_delete_elem(maps->fd[FL_MAP_frontends], &key) == 0)
-		return 1;
-	return errno == ENOENT ? 0 : -errno;
+	int r;
+
+	begin_change(maps);
+	r = bpf_map_delete_elem(maps->fd[FL_MAP_frontends], &key) < 0 ? -errno : 1;
+	end_change(maps);
+	return r == -ENOENT ? 0 : r;
 }
 
 int fl_frontend_rows_list(

@@ -26,6 +26,9 @@ int fl_frontend_row_put(
 	const struct fl_maps *maps, const struct fl_frontend *frontend, uint32_t service);
 /** @return 1 (removed), 0 (was not there), -errno */
 int fl_frontend_row_remove(const struct fl_maps *maps, const struct fl_frontend *frontend);
+/** Programs remember no row from before this call (see fl_meta_row.frontends_epoch);
+ * the two above see to that themselves. */
+void fl_frontend_rows_forget(const struct fl_maps *maps);
 
 /** One row of the map, for walks. */
 struct fl_frontend_pair {

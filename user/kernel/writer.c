@@ -57,6 +57,7 @@ int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_wr
 		fl_writer_free(writer);
 		return r;
 	}
+	fl_frontend_rows_forget(maps);
 	*ret = writer;
 	return 0;
 }
