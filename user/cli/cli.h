@@ -42,7 +42,9 @@ struct fl_command {
 	 */
 	int (*run)(const struct fl_cli *cli, char **arguments, struct fl_failure *failure,
 		json_t **ret);
-	void (*show)(json_t *value, FILE *out); /**< for people */
+	/** For people. NULL = `run` has printed everything itself, since there may be too
+	 * much of it to hold, and leaves *ret alone. */
+	void (*show)(json_t *value, FILE *out);
 };
 
 struct fl_object {
@@ -76,6 +78,9 @@ int fl_cli_parse(
 
 /** Everything, or the commands of one object, or one command. */
 void fl_cli_help(const struct fl_object *object, const struct fl_command *command, FILE *out);
+
+/** Print a value as -j and -p say, without a newline at the end. */
+void fl_cli_print_json(const struct fl_cli *cli, json_t *value, FILE *out);
 
 /** Understand, do, print. @return exit code */
 int fl_cli_main(int argc, char **argv);

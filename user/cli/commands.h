@@ -30,7 +30,6 @@ void fl_show_endpoints(json_t *value, FILE *out);
 void fl_show_status(json_t *value, FILE *out);
 void fl_show_stats(json_t *value, FILE *out);
 void fl_show_maps(json_t *value, FILE *out);
-void fl_show_map(json_t *value, FILE *out);
 void fl_show_registries(json_t *value, FILE *out);
 void fl_show_explanation(json_t *value, FILE *out);
 

@@ -5,9 +5,14 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 
+void fl_cli_print_json(const struct fl_cli *cli, json_t *value, FILE *out)
+{
+	json_dumpf(value, out, JSON_ENCODE_ANY | (cli->pretty ? JSON_INDENT(2) : JSON_COMPACT));
+}
+
 static void print_json(const struct fl_cli *cli, json_t *value)
 {
-	json_dumpf(value, stdout, JSON_ENCODE_ANY | (cli->pretty ? JSON_INDENT(2) : JSON_COMPACT));
+	fl_cli_print_json(cli, value, stdout);
 	fputc('\n', stdout);
 }
 
@@ -71,9 +76,9 @@ static int run(const struct fl_cli *cli, struct fl_call *call, struct fl_failure
 		print_failure(cli, failure);
 		return exit_code(r);
 	}
-	if (cli->json)
+	if (row->show && cli->json)
 		print_json(cli, value);
-	else
+	else if (row->show)
 		row->show(value, stdout);
 	json_decref(value);
 	return FL_EXIT_OK;

@@ -22,25 +22,6 @@ FL_COMMAND(map_list)
 	return *ret ? 0 : fl_fail(failure, -ENOMEM, "out of memory");
 }
 
-FL_COMMAND(map_dump)
-{
-	char bpffs[FL_BPFFS_MAX];
-	struct fl_maps maps;
-	int r = fl_cli_open_maps(cli, &maps, bpffs, failure);
-
-	if (r < 0)
-		return r;
-	r = fl_read_map_dump(&maps, arguments[0], ret);
-	fl_maps_close(&maps);
-	if (r == -ENOENT) {
-		fl_fail(failure, r, "no map is called \"%s\"", arguments[0]);
-		fl_fail_hint(failure, "see: fairlead map list");
-	} else if (r < 0) {
-		fl_fail(failure, r, "cannot read the map %s: %s", arguments[0], fl_log_errno(r));
-	}
-	return r;
-}
-
 void fl_show_maps(json_t *value, FILE *out)
 {
 	static const struct fl_column columns[] = {
@@ -82,17 +63,62 @@ static void put_value(json_t *value, bool inner, FILE *out)
 	}
 }
 
-void fl_show_map(json_t *value, FILE *out)
-{
-	json_t *row;
-	size_t i;
+/* ------------------------------------------------------------------- dump */
 
-	if (!json_array_size(value))
-		fputs("no rows in use\n", out);
-	json_array_foreach(value, i, row) {
-		put_value(json_object_get(row, "key"), false, out);
-		fputs("  ", out);
-		put_value(json_object_get(row, "value"), false, out);
-		fputc('\n', out);
+struct dump {
+	const struct fl_cli *cli;
+	FILE *out;
+	size_t rows;
+};
+
+/* A row, as a line or as an element of a list that is being written. */
+static int put_row(void *context, json_t *row)
+{
+	struct dump *dump = context;
+
+	if (dump->cli->json) {
+		fputs(dump->rows ? (dump->cli->pretty ? ",\n" : ",") : "[", dump->out);
+		fl_cli_print_json(dump->cli, row, dump->out);
+	} else {
+		put_value(json_object_get(row, "key"), false, dump->out);
+		fputs("  ", dump->out);
+		put_value(json_object_get(row, "value"), false, dump->out);
+		fputc('\n', dump->out);
 	}
+	dump->rows++;
+	json_decref(row);
+	return ferror(dump->out) ? -EIO : 0;
+}
+
+static void end_dump(const struct dump *dump)
+{
+	if (dump->cli->json)
+		fputs(dump->rows ? "]\n" : "[]\n", dump->out);
+	else if (!dump->rows)
+		fputs("no rows in use\n", dump->out);
+}
+
+/* A million slots would take a gigabyte as one value: each row is printed as it
+ * comes. */
+FL_COMMAND(map_dump)
+{
+	struct dump dump = { .cli = cli, .out = stdout };
+	char bpffs[FL_BPFFS_MAX];
+	struct fl_maps maps;
+	int r = fl_cli_open_maps(cli, &maps, bpffs, failure);
+
+	(void)ret;
+	if (r < 0)
+		return r;
+	r = fl_read_map_rows(&maps, arguments[0], put_row, &dump);
+	fl_maps_close(&maps);
+	if (r == -ENOENT && !dump.rows) {
+		fl_fail(failure, r, "no map is called \"%s\"", arguments[0]);
+		fl_fail_hint(failure, "see: fairlead map list");
+	} else if (r < 0) {
+		fl_fail(failure, r, "cannot read the map %s: %s", arguments[0], fl_log_errno(r));
+	} else {
+		end_dump(&dump);
+	}
+	return r;
 }

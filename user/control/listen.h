@@ -20,7 +20,7 @@ struct fl_unix_socket {
 	char *path;
 	dev_t device; /**< which file is ours, so that we never remove another's */
 	ino_t inode;
-	bool group_missing;      /**< the group does not exist: root only */
+	bool group_missing; /**< the group does not exist: root only */
 };
 
 /**

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/cleanup.h"
+#include "core/clock.h"
+#include "fairlead/pin.h"
 #include "kernel/reader.h"
 #include "observe/family.h"
 #include "observe/flows.h"
@@ -288,6 +289,21 @@ static void put_slots(struct writer *w)
 	}
 }
 
+static void put_single(struct writer *w, const struct fl_metric_family *family, uint64_t value)
+{
+	fl_family_begin(w->out, w->format, family);
+	fl_family_name(w->out, family);
+	fl_family_value(w->out, false, value);
+}
+
+static void put_table(struct writer *w, const struct fl_metric_family *family, const char *table,
+	uint64_t entries)
+{
+	fl_family_name(w->out, family);
+	fl_family_label(w->out, true, "table", table);
+	fl_family_value(w->out, true, entries);
+}
+
 static void put_tables(struct writer *w)
 {
 	static const struct fl_metric_family entries = { "fairlead_flow_table_entries", FL_GAUGE,
@@ -299,22 +315,30 @@ static void put_tables(struct writer *w)
 	if (!fl_flows_count(w->view->maps, &flows))
 		return;
 	fl_family_begin(w->out, w->format, &entries);
-	fl_family_name(w->out, &entries);
-	fl_family_label(w->out, true, "table", "nat");
-	fl_family_value(w->out, true, flows);
+	put_table(w, &entries, "nat", flows);
 	if (!has_map(w, FL_MAP_pins) || !has_map(w, FL_MAP_opening) ||
 		fl_read_entries(w->view->maps, FL_MAP_pins, &pins) < 0 ||
 		fl_read_entries(w->view->maps, FL_MAP_opening, &opening) < 0)
 		return;
-	fl_family_name(w->out, &entries);
-	fl_family_label(w->out, true, "table", "pins");
-	fl_family_value(w->out, true, pins);
-	fl_family_name(w->out, &entries);
-	fl_family_label(w->out, true, "table", "opening");
-	fl_family_value(w->out, true, opening);
-	fl_family_begin(w->out, w->format, &all_pins);
-	fl_family_name(w->out, &all_pins);
-	fl_family_value(w->out, false, pins + opening);
+	put_table(w, &entries, "pins", pins);
+	put_table(w, &entries, "opening", opening);
+	put_single(w, &all_pins, pins + opening);
+}
+
+static void put_pressure(struct writer *w)
+{
+	static const struct fl_metric_family refused = { "fairlead_pins_refused", FL_COUNTER, NULL,
+		"Pins that were not made, for lack of room or under pressure." };
+	static const struct fl_metric_family high = { "fairlead_pin_pressure", FL_GAUGE, NULL,
+		"1 while so many flows open in moving slots that none of them is remembered." };
+	struct fl_pressure_row row;
+	uint32_t limit;
+
+	if (!has_map(w, FL_MAP_pressure) || fl_read_pressure(w->view->maps, &row) < 0)
+		return;
+	limit = w->view->maps->shape[FL_MAP_opening].max_entries / 2;
+	put_single(w, &refused, row.refused);
+	put_single(w, &high, fl_pressure_is_high(&row, fl_clock_boot_s(), limit));
 }
 
 void fl_metrics_write_traffic(
@@ -327,6 +351,7 @@ void fl_metrics_write_traffic(
 	put_endpoints(&w);
 	put_slots(&w);
 	put_tables(&w);
+	put_pressure(&w);
 	if (format == FL_METRICS_OPENMETRICS)
 		fl_text_puts(out, "# EOF\n");
 	if (w.labels.failed)

@@ -212,6 +212,6 @@ Test(cli_parse, every_row_can_be_reached_by_its_name)
 			fl_cli_parse(argc, argv, &cli, &call, &failure), 0, "%s", failure.message);
 		cr_expect_eq(call.command, row, "%s", name_of(row));
 		cr_expect_leq(row->max, FL_CLI_ARGUMENTS_MAX);
-		cr_expect_eq(!row->run, !row->show, "%s", name_of(row));
+		cr_expect(row->run || !row->show, "%s", name_of(row));
 	}
 }
