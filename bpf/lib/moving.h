@@ -39,7 +39,8 @@ struct moving {
 	fl_slot value;  /**< set: the slot that decided */
 };
 
-enum moving_result { MOVING_DONE, MOVING_AGAIN };
+/** Values that bpf_loop understands: whether to go on. */
+enum moving_result { MOVING_AGAIN = 0, MOVING_DONE = 1 };
 
 static __always_inline __u8 endpoint_state(__u32 id)
 {
@@ -224,27 +225,18 @@ static __always_inline enum moving_result moving_act(struct moving *m,
 	return MOVING_DONE;
 }
 
-/**
- * Once through the rules, with the slot as it is now. Global, so that the verifier
- * walks through it once, not for each caller.
- * @return enum moving_result
- */
-__noinline int moving_try(struct moving *m)
+/** Once through the rules, with the slot as it is now. @return enum moving_result */
+static long moving_try(__u32 round, struct moving *m)
 {
-	struct fl_slot_query q = { 0 };
+	struct fl_slot_query q = { .second = m->second, .packet = m->packet };
 	__u32 limit = fl_conf.opening_limit ? fl_conf.opening_limit : FL_OPENING_MAX / 2;
 	struct fl_pressure_row *row = pressure();
 	struct fl_slot_answer answer;
 	struct fl_pin *pin = 0;
-	fl_slot *slot;
-	__u32 index;
+	__u32 index = m->index;
+	fl_slot *slot = bpf_map_lookup_elem(&fl_slots, &index);
 
-	if (!m) /* for the verifier: a global function is handed what it may */
-		return MOVING_DONE;
-	q.second = m->second;
-	q.packet = m->packet;
-	index = m->index;
-	slot = bpf_map_lookup_elem(&fl_slots, &index);
+	(void)round;
 	if (!slot || !row)
 		return MOVING_DONE;
 	m->value = q.slot = READ_ONCE(*slot);
@@ -319,12 +311,9 @@ static __always_inline void moving_select(struct pkt *p, __u32 index, bool expla
 		.family = p->family,
 		.explain = explain,
 	};
-	int i;
 
 	flow_key(p, &m.key);
-	for (i = 0; i < MOVING_TRIES; i++)
-		if (moving_try(&m) == MOVING_DONE)
-			break;
+	bpf_loop(MOVING_TRIES, moving_try, &m, 0);
 	p->value = m.value;
 	p->endpoint = m.endpoint;
 	p->pinned = m.pinned;
