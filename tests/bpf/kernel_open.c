@@ -125,6 +125,7 @@ Test(kernel_open, makes_everything_and_says_what_it_made)
 	cr_expect_eq(kernel->maps.meta->flows, config.limits.flows);
 	cr_expect_eq(pinned_program_id("edge"), program_id(kernel->edge_fd));
 	cr_expect_eq(pinned_program_id("explain"), program_id(kernel->explain_fd));
+	cr_expect_eq(pinned_program_id("target"), program_id(kernel->target_fd));
 	cr_expect_geq(kernel->maps.nat_fd[0], 0);
 	cr_expect_lt(kernel->maps.nat_fd[1], 0);
 	cr_expect_eq(kernel->maps.nat_size[0], 2 * FL_NAT_FIRST_SIZE);

@@ -251,7 +251,17 @@ static const struct dumped dump_rows[] = {
 	{ "meta", "0", "\"limits\": {\"services\": 1200, \"endpoints\": 4096" },
 	{ "timers", "0", "null" },
 	{ "pressure", "0", "\"openings\": 0" },
+	{ "balancers", "\"192.0.2.0/24\"", "true" },
+	{ "balancers", "\"2001:db8::/32\"", "true" },
+	{ "addresses", "\"192.0.2.1\"", "\"local\": true, \"service\": false" },
+	{ "tx_ports", "\"lo\"", "1" },
 };
+
+static void put_u32(enum fl_map map, const void *key, uint32_t value)
+{
+	cr_assert_eq(bpf_map_update_elem(kernel->maps.fd[map], key, &value, BPF_ANY), 0, "%s",
+		fl_map_name(map));
+}
 
 static void fill_maps(void)
 {
@@ -259,6 +269,10 @@ static void fill_maps(void)
 	struct fl_nexthop_row hop = { .dmac = { 2, 0, 0, 0, 0, 1 },
 		.ifindex = if_nametoindex("lo") };
 
+	put_u32(FL_MAP_balancers, &(struct fl_prefix_key){ 96 + 24, ip("192.0.2.0") }, 1);
+	put_u32(FL_MAP_balancers, &(struct fl_prefix_key){ 32, ip("2001:db8::") }, 1);
+	put_u32(FL_MAP_addresses, &(struct fl_ip[]){ ip("192.0.2.1") }, FL_ADDRESS_LOCAL);
+	put_u32(FL_MAP_tx_ports, &(uint32_t){ 1 }, 1);
 	put_nat(1000);
 	kernel->maps.slots[17] = fl_slot_moving(2, 1, fl_clock_boot_s());
 	kernel->maps.nexthops[9] = hop;

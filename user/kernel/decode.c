@@ -2,6 +2,7 @@
 #include "kernel/decode.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <net/if.h>
 #include <string.h>
 
@@ -131,6 +132,23 @@ static json_t *interface_key(const void *key)
 	uint32_t index = *(const uint32_t *)key;
 
 	return if_indextoname(index, name) ? text_or_null(name) : json_integer(index);
+}
+
+/* "192.0.2.0/24": an IPv4 prefix counts 96 bits more in the map. */
+static json_t *prefix_key(const void *key)
+{
+	const struct fl_prefix_key *prefix = key;
+	unsigned mapped = fl_ip_family(&prefix->addr) == FL_IPV4 && prefix->bits >= 96 ? 96 : 0;
+	char text[FL_IP_TEXT];
+
+	return json_sprintf("%s/%u", fl_ip_format(&prefix->addr, text), prefix->bits - mapped);
+}
+
+static json_t *address_key(const void *key)
+{
+	char text[FL_IP_TEXT];
+
+	return json_string(fl_ip_format(key, text));
 }
 
 static json_t *frontend_value(const struct fl_maps *maps, const void *key, const void *value)
@@ -290,11 +308,11 @@ static json_t *pressure_value(const struct fl_maps *maps, const void *key, const
 
 	(void)maps;
 	(void)key;
-	return json_pack("{so sI sI so sI sI}", "window",
+	return json_pack("{so sI sI so sI sI sI}", "window",
 		decode_time(row->window * FL_PRESSURE_WINDOW_S), "openings",
 		(json_int_t)row->openings, "openings_last", (json_int_t)row->openings_last,
 		"failed", decode_time(row->failed), "old_pins", (json_int_t)row->old_pins,
-		"refused", (json_int_t)row->refused);
+		"refused", (json_int_t)row->refused, "postponed", (json_int_t)row->postponed);
 }
 
 static json_t *reason_value(const struct fl_maps *maps, const void *key, const void *value)
@@ -328,6 +346,25 @@ static json_t *interface_value(const struct fl_maps *maps, const void *key, cons
 	(void)maps;
 	(void)key;
 	return json_integer(*(const uint32_t *)value);
+}
+
+static json_t *address_value(const struct fl_maps *maps, const void *key, const void *value)
+{
+	uint32_t bits = *(const uint32_t *)value;
+
+	(void)maps;
+	(void)key;
+	return json_pack(
+		"{sb sb}", "local", bits & FL_ADDRESS_LOCAL, "service", bits & FL_ADDRESS_SERVICE);
+}
+
+/* All that matters is that it is there. */
+static json_t *present_value(const struct fl_maps *maps, const void *key, const void *value)
+{
+	(void)maps;
+	(void)key;
+	(void)value;
+	return json_true();
 }
 
 /* The kernel shows nothing of a timer. */
@@ -376,11 +413,14 @@ static const struct {
 	[FL_MAP_endpoint_stats] = { index_key, endpoint_stats_value },
 	[FL_MAP_tx_ports] = { interface_key, interface_value },
 	[FL_MAP_timers] = { index_key, timer_value },
+	[FL_MAP_balancers] = { prefix_key, present_value },
+	[FL_MAP_addresses] = { address_key, address_value },
 	[FL_MAP_meta] = { index_key, meta_value },
 };
 
 json_t *fl_decode_key(const struct fl_maps *maps, enum fl_map map, const void *key)
 {
+	assert(decoders[map].key && decoders[map].value); /* a new map needs a row above */
 	(void)maps;
 	return decoders[map].key(key);
 }

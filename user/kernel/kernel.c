@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "bpf/xdp_edge.skel.h"
+#include "bpf/xdp_target.skel.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "kernel/bpffs.h"
@@ -27,10 +28,8 @@
 
 struct fl_skeletons {
 	struct xdp_edge *edge;
+	struct xdp_target *target;
 };
-
-/* Programs of the edge object that are pinned, by their names; see also detach.c. */
-static const char *const pinned_programs[] = { "edge", "explain", "sweep" };
 
 static int no_memory(struct fl_failure *failure)
 {
@@ -263,20 +262,29 @@ static int keep_maps(struct fl_kernel *kernel, const struct fl_config *config,
 
 /* ----------------------------------------------------------------- programs */
 
-static int pin_programs(
-	const struct fl_kernel *kernel, const struct bpf_object *object, struct fl_failure *failure)
+static int pin_program(const struct fl_kernel *kernel, const struct bpf_program *program,
+	struct fl_failure *failure)
 {
-	for (size_t i = 0; i < sizeof(pinned_programs) / sizeof(pinned_programs[0]); i++) {
-		const char *name = pinned_programs[i];
-		const struct bpf_program *program = bpf_object__find_program_by_name(object, name);
-		int r = program ? fl_bpffs_pin(bpf_program__fd(program), kernel->bpffs, name)
-				: -ENOENT;
+	const char *name = bpf_program__name(program);
+	int r = fl_bpffs_pin(bpf_program__fd(program), kernel->bpffs, name);
 
-		if (r < 0)
-			return fl_fail(failure, r, "cannot pin the program %s at %s/%s: %s", name,
-				kernel->bpffs, name, strerror(-r));
-	}
+	if (r < 0)
+		return fl_fail(failure, r, "cannot pin the program %s at %s/%s: %s", name,
+			kernel->bpffs, name, strerror(-r));
 	return 0;
+}
+
+/* See also detach.c, which removes them. */
+static int pin_programs(const struct fl_kernel *kernel, struct fl_failure *failure)
+{
+	const struct xdp_edge *edge = kernel->skeletons->edge;
+	int r = pin_program(kernel, edge->progs.edge, failure);
+
+	if (r == 0)
+		r = pin_program(kernel, edge->progs.explain, failure);
+	if (r == 0)
+		r = pin_program(kernel, edge->progs.sweep, failure);
+	return r < 0 ? r : pin_program(kernel, kernel->skeletons->target->progs.target, failure);
 }
 
 /* From here on the kernel frees expired flows by itself. */
@@ -322,9 +330,10 @@ static int put_in_force(struct fl_kernel *kernel, struct fl_failure *failure)
 	if (r == 0)
 		r = start_sweep(edge, failure);
 	if (r == 0)
-		r = pin_programs(kernel, edge->obj, failure);
+		r = pin_programs(kernel, failure);
 	if (r < 0)
 		return r;
+	kernel->target_fd = bpf_program__fd(kernel->skeletons->target->progs.target);
 	kernel->edge_fd = bpf_program__fd(edge->progs.edge);
 	kernel->explain_fd = bpf_program__fd(edge->progs.explain);
 	return 0;
@@ -374,7 +383,27 @@ static int open_edge(
 		r = load(edge, failure);
 	if (r == 0 && !found)
 		r = keep_maps(kernel, config, edge->obj, failure);
-	return r < 0 ? r : put_in_force(kernel, failure);
+	return r;
+}
+
+/* Its maps are among those of the edge path, and in the kernel by now. */
+static int open_target(struct fl_kernel *kernel, struct fl_failure *failure)
+{
+	struct xdp_target *target = xdp_target__open();
+	int r = 0;
+
+	if (!target)
+		return fl_libbpf_log_explain(failure, -errno);
+	kernel->skeletons->target = target;
+	for (int i = 0; i < FL_MAP_COUNT && r == 0; i++) {
+		struct bpf_map *map = object_map(target->obj, i);
+
+		if (map)
+			r = bpf_map__reuse_fd(map, kernel->maps.fd[i]);
+	}
+	if (r == 0)
+		r = xdp_target__load(target);
+	return r < 0 ? fl_libbpf_log_explain(failure, r) : 0;
 }
 
 int fl_kernel_open(
@@ -390,6 +419,10 @@ int fl_kernel_open(
 		return no_memory(failure);
 	fl_libbpf_log_begin();
 	r = open_edge(kernel, config, failure);
+	if (r == 0)
+		r = open_target(kernel, failure);
+	if (r == 0)
+		r = put_in_force(kernel, failure);
 	if (r < 0) {
 		fl_kernel_close(kernel);
 		return r;
@@ -402,8 +435,10 @@ void fl_kernel_close(struct fl_kernel *kernel)
 {
 	if (!kernel)
 		return;
-	if (kernel->skeletons)
+	if (kernel->skeletons) {
 		xdp_edge__destroy(kernel->skeletons->edge);
+		xdp_target__destroy(kernel->skeletons->target);
+	}
 	free(kernel->skeletons);
 	fl_maps_close(&kernel->maps);
 	free(kernel->bpffs);

@@ -50,6 +50,8 @@ static const struct {
 	{ FL_MAP_reasons, 4, 8 },
 	{ FL_MAP_frontend_stats, 4, sizeof(struct fl_frontend_stats) },
 	{ FL_MAP_endpoint_stats, 4, sizeof(struct fl_endpoint_stats) },
+	{ FL_MAP_balancers, sizeof(struct fl_prefix_key), 4 },
+	{ FL_MAP_addresses, sizeof(struct fl_ip), 4 },
 };
 
 const char *fl_map_name(enum fl_map map)

@@ -187,19 +187,20 @@ static int walk_nat(const struct fl_maps *maps, fl_walk_fn *each, void *context)
 	return r;
 }
 
-/* Maps without batches. */
+/* Maps without batches: all of them are small. */
 static int walk_keys(const struct fl_maps *maps, enum fl_map map, fl_walk_fn *each, void *context)
 {
-	int fd = maps->fd[map];
-	uint32_t key, *last = NULL;
-	uint64_t value[8] = { 0 };
-	int r = 0;
+	const struct fl_map_shape *shape = &maps->shape[map];
+	_cleanup_free_ void *key = calloc(1, shape->key_size);
+	_cleanup_free_ void *value = calloc(1, (shape->value_size + 7) & ~7u);
+	void *last = NULL;
+	int fd = maps->fd[map], r = 0;
 
-	while (r == 0 && bpf_map_get_next_key(fd, last, &key) == 0) {
-		if (bpf_map_lookup_elem(fd, &key, value) == 0)
-			r = each(context, &key, value);
-		last = &key;
-	}
+	if (!key || !value)
+		return -ENOMEM;
+	for (; r == 0 && bpf_map_get_next_key(fd, last, key) == 0; last = key)
+		if (bpf_map_lookup_elem(fd, key, value) == 0)
+			r = each(context, key, value);
 	return r;
 }
 
