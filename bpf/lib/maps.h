@@ -96,3 +96,14 @@ MAP_ARRAY(fl_timers, struct fl_timer, 1, 0);
 
 MAP_PERCPU(fl_frontend_stats, struct fl_frontend_stats, FL_FRONTENDS_MAX);
 MAP_PERCPU(fl_endpoint_stats, struct fl_endpoint_stats, FL_ENDPOINTS_DEFAULT);
+
+/**
+ * Put a row into a map. Use this where the error is looked at: before Linux 6.4
+ * the operations of maps return an int, of which the helper's long shows the upper
+ * half as zeroes, so that no -EEXIST and no `< 0` is ever seen.
+ * @return 0, -errno
+ */
+static __always_inline int map_update(void *map, const void *key, const void *value, __u64 flags)
+{
+	return (int)bpf_map_update_elem(map, key, value, flags);
+}

@@ -126,10 +126,10 @@ static __always_inline enum moving_result moving_pin_opening(
 	struct moving *m, const struct fl_slot_query *q, struct fl_pin *pin)
 {
 	struct fl_pressure_row *row = pressure();
-	long err;
+	int err;
 
 	fl_pin_init(pin, m->endpoint, m->service, m->hash, m->family, 0, m->packet, m->second);
-	err = bpf_map_update_elem(&fl_opening, &m->key, pin, BPF_NOEXIST);
+	err = map_update(&fl_opening, &m->key, pin, BPF_NOEXIST);
 	if (err == -EEXIST)
 		return MOVING_AGAIN;
 	if (row && !err)
@@ -146,10 +146,10 @@ static __always_inline enum moving_result moving_pin_old(
 	struct moving *m, const struct fl_slot_query *q, struct fl_pin *pin)
 {
 	struct fl_pressure_row *row = pressure();
-	long err;
+	int err;
 
 	fl_pin_init(pin, m->endpoint, m->service, m->hash, m->family, 1, m->packet, m->second);
-	err = bpf_map_update_elem(&fl_pins, &m->key, pin, BPF_NOEXIST);
+	err = map_update(&fl_pins, &m->key, pin, BPF_NOEXIST);
 	if (err == -EEXIST)
 		return MOVING_AGAIN;
 	if (err)
@@ -163,11 +163,11 @@ static __always_inline enum moving_result moving_pin_old(
 static __always_inline enum moving_result moving_promote(
 	struct moving *m, const struct fl_slot_query *q, struct fl_pin *found, struct fl_pin *pin)
 {
-	long err;
+	int err;
 
 	*pin = *found;
 	fl_pin_touch(pin, m->packet, m->second);
-	err = bpf_map_update_elem(&fl_pins, &m->key, pin, BPF_NOEXIST);
+	err = map_update(&fl_pins, &m->key, pin, BPF_NOEXIST);
 	if (!err || err == -EEXIST) {
 		bpf_map_delete_elem(&fl_opening, &m->key);
 		return MOVING_DONE;
@@ -184,14 +184,14 @@ static __always_inline enum moving_result moving_promote(
 static __always_inline enum moving_result moving_replace(struct moving *m,
 	const struct fl_slot_query *q, const struct fl_pin *found, struct fl_pin *pin)
 {
-	long err;
+	int err;
 
 	*pin = *found;
 	fl_pin_replace(pin, m->endpoint, m->packet, m->second);
 	if (q->pin_is_opening)
-		err = bpf_map_update_elem(&fl_opening, &m->key, pin, BPF_EXIST);
+		err = map_update(&fl_opening, &m->key, pin, BPF_EXIST);
 	else
-		err = bpf_map_update_elem(&fl_pins, &m->key, pin, BPF_EXIST);
+		err = map_update(&fl_pins, &m->key, pin, BPF_EXIST);
 	return err ? MOVING_AGAIN : MOVING_DONE;
 }
 

@@ -62,7 +62,7 @@ static long nat_try(__u32 index, struct nat_open *o)
 {
 	__u32 n = (o->hash + index * (o->hash >> 16 | 1)) & o->mask;
 	void *table;
-	long err;
+	int err;
 
 	if (n >= o->pairs)
 		return 0;
@@ -73,7 +73,7 @@ static long nat_try(__u32 index, struct nat_open *o)
 		o->err = -ENOENT;
 		return 1;
 	}
-	err = bpf_map_update_elem(table, &o->reply, &o->entry, BPF_NOEXIST);
+	err = map_update(table, &o->reply, &o->entry, BPF_NOEXIST);
 	if (err == -EEXIST)
 		return 0;
 	if (err) {
@@ -96,12 +96,12 @@ static __always_inline int nat_open_forward(
 {
 	void *table = nat_generation(0);
 	struct fl_nat_entry *other;
-	long err;
+	int err;
 
 	fl_flow_reverse(&o->reply, &o->entry.to);
 	o->entry.dir = 0;
 	o->entry.flags = seen;
-	err = table ? bpf_map_update_elem(table, forward, &o->entry, BPF_NOEXIST) : -ENOENT;
+	err = table ? map_update(table, forward, &o->entry, BPF_NOEXIST) : -ENOENT;
 	if (!err)
 		return 0;
 
