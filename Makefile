@@ -137,7 +137,7 @@ $(O)/man/%: user/man/%.scd
 
 # ------------------------------------------------------------------ commands
 
-.PHONY: run test test-unit test-bpf test-e2e bench install uninstall install-deps format lint clean help
+.PHONY: run test test-unit test-bpf test-e2e test-kernels bench install uninstall install-deps format lint clean help
 
 run: ## Build, bring up the lab and watch traffic being spread (CONFIG=FILE runs the agent here)
 	$(Q)scripts/install-deps.sh build lab
@@ -150,6 +150,11 @@ test: ## All rings: unit, bpf, e2e, and the sanitised ones
 
 test-unit test-bpf test-e2e: test-%: ## One ring
 	$(Q)scripts/run-tests $*
+
+test-kernels: ## Programs and stories under Debian's 6.1 and 6.12, in qemu (root)
+	$(Q)scripts/install-deps.sh build lab test kernels
+	$(Q)$(MAKE) --no-print-directory programs tests
+	$(Q)tests/kernels/run
 
 bench: ## Measure the edge path beside yardsticks (root; also build/bench.json)
 	$(Q)scripts/install-deps.sh build bench

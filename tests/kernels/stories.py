@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Stories for kernels other than this machine's: what only they have.
+
+The network is the e2e ring's, but the client's cable is a pair of virtio_net cards
+with several queues, and the kernel's own tunnel devices and netem are there. One network
+and one agent for all stories, in order: starting processes is what takes long here.
+"""
+
+import re
+import subprocess
+
+import lab
+from lab import PORT, VIP4, VIP6, Agent, Clients, endpoints4, endpoints6, service, services, wait_until
+
+SERVERS = 2
+ALL = {"web-1", "web-2"}
+
+
+class Cards(lab.Net):
+    """The client is reached by a network card, not by a veth."""
+
+    def connect_client(self):
+        for card, role, name in (("eth0", self.CLIENT, "eth0"), ("eth1", self.BALANCER, "to-clients")):
+            self.ip(None, f"link set {card} netns {self.netns(role)} name {name}")
+            self.ip(role, f"link set {name} up")
+        # As for veth: a sum that the sender leaves to the card would be missing.
+        self.run(self.CLIENT, ["ethtool", "-K", "eth0", "tx", "off"])
+        self.addresses(self.BALANCER, "to-clients", "198.51.100.1/24", "2001:db8:2::1/64")
+        self.addresses(self.CLIENT, "eth0", self.CLIENT4 + "/24", self.CLIENT6 + "/64")
+        self.ip(self.CLIENT, "route add default via 198.51.100.1", "route add default via 2001:db8:2::1")
+
+
+class World:
+    """The network, the agent and the clients, for the time of all stories."""
+
+    def __init__(self):
+        self.net = Cards("fl-kernels")
+        self.agent = self.clients = None
+
+    def __enter__(self):
+        self.net.up(SERVERS)
+        self.net.serve(SERVERS)
+        self.clients = Clients(self.net)
+        self.agent = Agent(self.net)
+        self.agent.declare("web.yaml", services(service(
+            "web", [f"{VIP4}:{PORT}/tcp", f"{VIP4}:{PORT}/udp", f"[{VIP6}]:{PORT}/tcp"],
+            endpoints4({1: 1, 2: 1}) + endpoints6({1: 1, 2: 1}))))
+        self.agent.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.net.down()
+
+    def tell(self):
+        """What helps to understand a failure."""
+        return "log of the agent:\n" + "\n".join(self.agent.log().splitlines()[-60:])
+
+
+def interface(world, name):
+    return next(i for i in world.agent.cli("status")["interfaces"] if i["name"] == name)
+
+
+def queue_packets(world):
+    """Packets that each receive queue of the balancer's card has seen."""
+    text = world.net.run(world.net.BALANCER, ["ethtool", "-S", "to-clients"])
+    return [int(n) for n in re.findall(r"rx_queue_\d+_packets: (\d+)", text)]
+
+
+def native_on_virtio_net_with_several_queues(world):
+    """XDP in the driver of the card, on more than one queue, and redirects into it."""
+    assert interface(world, "to-clients")["mode"] == "native", interface(world, "to-clients")
+    assert interface(world, "to-servers")["mode"] == "native", interface(world, "to-servers")
+    before = queue_packets(world)
+    assert set(world.clients.spread([VIP4, PORT], 100)) == ALL
+    grown = [b - a for a, b in zip(before, queue_packets(world))]
+    assert sum(1 for n in grown if n > 0) >= 2, f"packets by queue: {grown}"
+
+
+def nat_of_every_kind(world):
+    for address, udp in ((VIP4, True), (VIP6, False)):
+        counts = world.clients.spread([address, PORT], 40, udp=udp)
+        assert set(counts) == ALL, (address, udp, counts)
+    reasons = world.agent.reasons()
+    assert reasons["forwarded"] > 0 and reasons["reply"] > 0, reasons
+    assert reasons["internal"] == 0, reasons
+
+
+def open_connections_survive_changes(world):
+    """Weights change and the agent is killed and started again: nothing breaks."""
+    world.clients.open([VIP4, PORT], 30)
+    before = world.clients.talk()
+    web = services(service("web", [f"{VIP4}:{PORT}/tcp", f"{VIP4}:{PORT}/udp", f"[{VIP6}]:{PORT}/tcp"],
+                           endpoints4({1: 0, 2: 1}) + endpoints6({1: 0, 2: 1})))
+    world.agent.declare("web.yaml", web)
+    wait_until(lambda: set(world.clients.spread([VIP4, PORT], 10)) == {"web-2"}, "web-1 gets nothing new")
+    assert world.clients.talk() == before
+    world.agent.process.kill()
+    world.agent.process.wait()
+    assert world.clients.talk() == before, "without an agent"
+    world.agent.start()
+    assert world.clients.talk() == before, "with a new agent"
+    world.clients.close()
+
+
+def loss_and_reordering(world):
+    """A bad line: TCP repairs it, and nothing of ours confuses it."""
+    netem = "qdisc add dev eth0 root netem delay 3ms 2ms reorder 30% loss 3% duplicate 2%"
+    for role in (world.net.CLIENT, "web-2"):
+        world.net.run(role, ["tc", *netem.split()])
+    try:
+        world.clients.open([VIP4, PORT], 30)
+        before = world.clients.talk()
+        for _ in range(5):
+            assert world.clients.talk() == before
+        world.clients.close()
+    finally:
+        for role in (world.net.CLIENT, "web-2"):
+            subprocess.run(world.net.inside(role, ["tc", "qdisc", "del", "dev", "eth0", "root"]), check=False)
+
+
+STORIES = [native_on_virtio_net_with_several_queues, nat_of_every_kind, open_connections_survive_changes,
+           loss_and_reordering]
