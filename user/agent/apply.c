@@ -144,9 +144,23 @@ static void carry_out(struct fl_agent *agent, const struct fl_plan *plan)
 	}
 }
 
+/* A registry that could not be read since the start may still declare what an
+ * earlier agent left: nothing of that is removed before it has spoken. */
+static bool all_have_spoken(const struct fl_registry_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (!set->registries[i]->published)
+			return false;
+	return true;
+}
+
 static void prune(struct fl_agent *agent, const struct fl_snapshot *snapshot)
 {
 	struct fl_failure failure = { 0 };
+
+	agent->pruned = all_have_spoken(&agent->registries);
+	if (!agent->pruned)
+		return;
 
 	if (fl_writer_prune(agent->writer, snapshot, fl_clock_boot_s(), &failure) < 0) {
 		fl_log(FL_LOG_ERROR, "agent", "cannot remove what an earlier agent left",
@@ -214,7 +228,7 @@ static void apply_snapshot(struct fl_agent *agent, struct fl_snapshot *snapshot)
 		fl_snapshot_unref(snapshot);
 		return;
 	}
-	if (from && plan.count == 0) { /* the same services, perhaps in other files */
+	if (from && plan.count == 0 && agent->pruned) { /* the same services, perhaps in other files */
 		fl_plan_done(&plan);
 		fl_snapshot_unref(snapshot);
 		return;
@@ -222,7 +236,7 @@ static void apply_snapshot(struct fl_agent *agent, struct fl_snapshot *snapshot)
 	agent->incomplete = false;
 	agent->stats.last_error[0] = '\0';
 	carry_out(agent, &plan);
-	if (!from)
+	if (!from || !agent->pruned)
 		prune(agent, snapshot);
 	seconds = (double)(fl_clock_mono_ns() - began_ns) / 1e9;
 	count_duration(&agent->stats, seconds);

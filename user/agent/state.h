@@ -44,6 +44,7 @@ struct fl_agent {
 
 	struct fl_snapshot *applied; /**< NULL before the first */
 	uint64_t generation;         /**< of the newest snapshot made */
+	bool pruned;                 /**< what an earlier agent left and nobody declares is gone */
 	bool incomplete; /**< a step of the last plan failed: plan from nothing next time */
 	struct fl_problems conflicts;
 	struct fl_apply_stats stats;
