@@ -26,7 +26,7 @@
 #define MAC_FAR  "02:00:00:00:00:fe"
 #define MAC_NEW  "02:00:00:00:00:99"
 
-#define ENDPOINTS 12000
+#define ENDPOINTS 17000 /* more than there are rows for next hops */
 static struct fl_endpoint_row endpoints[ENDPOINTS + 1];
 static struct fl_nexthop_row nexthops[FL_NEXTHOPS_MAX];
 static struct fl_kernel kernel;
@@ -521,8 +521,6 @@ Test(routes, a_restart_changes_nothing)
 Test(routes, ids_that_are_none)
 {
 	struct fl_ip addr = ip("192.0.2.11");
-	char name[16];
-	uint32_t ifindex;
 
 	start();
 	cr_expect_eq(fl_routes_watch(routes, 0, &addr, FL_NAT), -ERANGE);
@@ -533,7 +531,6 @@ Test(routes, ids_that_are_none)
 	fl_routes_unwatch(routes, UINT32_MAX);
 	cr_expect_str_eq(explain(0), "not followed");
 	cr_expect_str_eq(explain(UINT32_MAX), "not followed");
-	cr_expect_not(fl_routes_egress(routes, 5, &ifindex, name));
 	stop();
 }
 
@@ -566,52 +563,44 @@ Test(routes, rows_that_are_not_in_use_are_not_written)
 	stop();
 }
 
-Test(routes, the_interface_of_replies_is_told)
+/** How many endpoints have a next hop. */
+static uint32_t served(void)
 {
-	uint32_t ifindex;
-	char name[16];
+	uint32_t count = 0;
 
-	start();
-	watch(1, "192.0.2.11", FL_NAT);
-	watch(2, "192.0.2.1", FL_NAT);
-	watch(3, "10.0.0.1", FL_NAT);
-	await_words(1, "dev e0");
-	await_words(2, "this node itself");
-	await_words(3, "no route");
-	cr_assert(fl_routes_egress(routes, 1, &ifindex, name));
-	cr_expect_str_eq(name, "e0");
-	cr_expect_eq(ifindex, if_nametoindex("e0"));
-	cr_expect_not(fl_routes_egress(routes, 2, &ifindex, name));
-	cr_expect_not(fl_routes_egress(routes, 3, &ifindex, name));
-	stop();
+	for (uint32_t id = 1; id <= ENDPOINTS; id++)
+		count += endpoints[id].nexthop != 0;
+	return count;
 }
 
-static bool is_unanswered(void *context)
+static bool are_served(void *context)
 {
-	struct fl_ip addr = ip(context);
-	char words[256];
-
-	return fl_routes_is_unanswered(routes, &addr, words, sizeof(words)) &&
-	       strstr(words, context) && strstr(words, "subnet of e0");
+	return served() == *(uint32_t *)context;
 }
 
-Test(routes, frontends_in_a_subnet_where_nobody_answers)
+Test(routes, more_next_hops_than_rows)
 {
+	uint32_t rows = FL_NEXTHOPS_MAX - 1, left = ENDPOINTS - 1000;
+	char text[32];
+
+	/* Permanent neighbours, each with a MAC of its own. */
+	test_run("ip addr add 10.50.0.1/16 dev e0 && seq 256 17255 | awk '{"
+		 " printf \"neigh add 10.50.%%d.%%d lladdr 02:00:00:01:%%02x:%%02x dev e0 nud "
+		 "permanent\\n\","
+		 " $1 / 256, $1 %% 256, $1 / 256, $1 %% 256 }' > /run/batch && ip -batch "
+		 "/run/batch");
 	start();
-	watch(1, "192.0.2.77", FL_NAT); /* an endpoint and a frontend at once */
-	cr_expect(test_loop_until(&loop, is_unanswered, (void *)"192.0.2.77"));
-	cr_expect(test_loop_until(&loop, is_unanswered, (void *)"2001:db8:1::77"));
-	is_unanswered((void *)"192.0.2.11"); /* somebody answers */
-	is_unanswered((void *)"192.0.2.1");  /* we do */
-	is_unanswered((void *)"10.200.0.1"); /* routed, or not at all */
-	watch(2, "192.0.2.11", FL_NAT);
-	watch(3, "10.200.0.1", FL_NAT);
-	await_words(2, "dev e0");
-	await_words(3, "no route");
-	cr_expect_not(is_unanswered((void *)"192.0.2.11"));
-	cr_expect_not(is_unanswered((void *)"192.0.2.1"));
-	cr_expect_not(is_unanswered((void *)"10.200.0.1"));
-	fl_routes_unwatch(routes, 1);
-	cr_expect(is_unanswered((void *)"192.0.2.77"), "the frontend outlives the endpoint");
+	for (uint32_t id = 1; id <= ENDPOINTS; id++) {
+		snprintf(text, sizeof(text), "10.50.%u.%u", (id + 255) >> 8, (id + 255) & 255);
+		watch(id, text, FL_NAT);
+	}
+	cr_assert(test_loop_until(&loop, are_served, &rows), "%u are", served());
+	cr_expect_eq(fl_routes_hops(routes), rows);
+	await_words(ENDPOINTS, "no room for another next hop");
+
+	for (uint32_t id = 1; id <= 1000; id++)
+		fl_routes_unwatch(routes, id);
+	cr_assert(test_loop_until(&loop, are_served, &left), "%u are", served());
+	await_words(ENDPOINTS, "dev e0");
 	stop();
 }

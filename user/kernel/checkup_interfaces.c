@@ -88,23 +88,23 @@ static void check_occupied(const struct patient *p)
 
 static void check_free(const struct patient *p)
 {
-	enum fl_check_result bad = p->wish == FL_MODE_NATIVE ? FL_CHECK_FAIL : FL_CHECK_WARN;
+	bool native = p->wish == FL_MODE_NATIVE;
 	char words[256];
 
 	if (p->wish == FL_MODE_GENERIC)
 		fl_checkup_add(p->checkup, "xdp", p->link.name, FL_CHECK_OK, NULL,
 			"the slot is free; generic, as configured");
-	else if (!p->told)
-		fl_checkup_add(p->checkup, "xdp", p->link.name, FL_CHECK_OK, NULL,
-			"the slot is free; whether native works shows when fairleadd attaches, "
-			"since this kernel does not tell before");
-	else if (!(p->features & FL_NETDEV_BASIC) || p->link.mtu > FL_XDP_PAGE_MTU)
-		fl_checkup_add(p->checkup, "xdp", p->link.name, bad,
-			p->wish == FL_MODE_NATIVE
-				? "edge.mode: auto takes generic XDP where native does not work"
-				: "generic XDP is several times slower",
+	else if ((p->told && !(p->features & FL_NETDEV_BASIC)) || p->link.mtu > FL_XDP_PAGE_MTU)
+		fl_checkup_add(p->checkup, "xdp", p->link.name,
+			native ? FL_CHECK_FAIL : FL_CHECK_WARN,
+			native ? "edge.mode: auto takes generic XDP where native does not work"
+			       : "generic XDP is several times slower",
 			"the slot is free; %s",
 			fl_xdp_refusal(&p->link, EOPNOTSUPP, words, sizeof(words)));
+	else if (!p->told)
+		fl_checkup_add(p->checkup, "xdp", p->link.name, FL_CHECK_OK, NULL,
+			"the slot is free; this kernel tells whether native works only when "
+			"fairleadd attaches");
 	else
 		fl_checkup_add(p->checkup, "xdp", p->link.name, FL_CHECK_OK, NULL,
 			"the slot is free; %s has native XDP",

@@ -52,7 +52,7 @@ static void work_in(struct fl_reach *r, uint64_t pause_ms)
 
 /* ---------------------------------------------------------- destinations */
 
-struct fl_destination *fl_reach_find(const struct fl_reach *r, const struct fl_ip *addr)
+static struct fl_destination *find(const struct fl_reach *r, const struct fl_ip *addr)
 {
 	struct fl_destination *d;
 
@@ -88,7 +88,7 @@ static void unmark(struct fl_reach *r, struct fl_destination *d)
 
 struct fl_destination *fl_reach_get(struct fl_reach *r, const struct fl_ip *addr)
 {
-	struct fl_destination *d = fl_reach_find(r, addr);
+	struct fl_destination *d = find(r, addr);
 
 	if (d) {
 		d->references++;

@@ -61,9 +61,6 @@ struct fl_destination *fl_reach_get(struct fl_reach *reach, const struct fl_ip *
 void fl_reach_refresh(struct fl_reach *reach, struct fl_destination *destination);
 /** Give a reference back. */
 void fl_reach_put(struct fl_reach *reach, struct fl_destination *destination);
-/** @return borrowed; NULL when nobody asked for it */
-struct fl_destination *fl_reach_find(const struct fl_reach *reach, const struct fl_ip *addr);
-
 /** A device by index. @return borrowed until the loop runs on, or NULL */
 const struct fl_link *fl_reach_device(const struct fl_reach *reach, uint32_t ifindex);
 

@@ -14,9 +14,6 @@
 
 /** After this pause a row is looked for again by those that found none. */
 #define STARVED_MS 5000
-/** A frontend that nobody has asked about for so long is no longer searched. */
-#define FRONTEND_MS 600000
-
 /** An endpoint. */
 struct watcher {
 	uint32_t hop; /**< reference into `hops` that endpoints[].nexthop holds */
@@ -28,8 +25,7 @@ struct watcher {
 /** What hangs on a destination. */
 struct party {
 	struct watcher *watchers;
-	bool unroutable;   /**< counted in `unroutable` */
-	uint64_t asked_ms; /**< for a frontend; 0 = never, and no reference for it */
+	bool unroutable; /**< counted in `unroutable` */
 };
 
 /** What the configuration says about source addresses. */
@@ -434,71 +430,6 @@ char *fl_routes_explain(struct fl_routes *r, uint32_t id, char *buffer, size_t s
 	else
 		snprintf(buffer, size, "%s", why);
 	return buffer;
-}
-
-bool fl_routes_egress(struct fl_routes *r, uint32_t id, uint32_t *ret_ifindex, char ret_name[16])
-{
-	const struct watcher *w = watched(r, id);
-	const struct fl_link *device;
-
-	if (!w || w->destination->route.kind != FL_ROUTE_VIA)
-		return false;
-	device = fl_reach_device(r->reach, w->destination->route.ifindex);
-	if (!device)
-		return false;
-	*ret_ifindex = device->ifindex;
-	memcpy(ret_name, device->name, sizeof(device->name));
-	return true;
-}
-
-/** Drop the frontends that nobody asks about any more. */
-static void frontends_expire(struct fl_routes *r)
-{
-	struct fl_destination *d = fl_reach_first(r->reach), *next;
-
-	for (; d; d = next) {
-		struct party *party = d->data;
-
-		next = d->hh.next;
-		if (!party->asked_ms || uv_now(r->loop) - party->asked_ms < FRONTEND_MS)
-			continue;
-		party->asked_ms = 0;
-		fl_reach_put(r->reach, d);
-	}
-}
-
-/** The destination of a frontend, with a reference that asking again keeps alive. */
-static struct fl_destination *frontend_get(struct fl_routes *r, const struct fl_ip *addr)
-{
-	struct fl_destination *d = fl_reach_find(r->reach, addr);
-	struct party *party = d ? d->data : NULL;
-
-	if (!party || !party->asked_ms) {
-		frontends_expire(r);
-		d = destination_get(r, addr);
-		if (!d)
-			return NULL;
-		party = d->data;
-	}
-	party->asked_ms = uv_now(r->loop) ? uv_now(r->loop) : 1;
-	return d;
-}
-
-bool fl_routes_is_unanswered(
-	struct fl_routes *r, const struct fl_ip *addr, char *buffer, size_t size)
-{
-	const struct fl_destination *d = frontend_get(r, addr);
-	const struct fl_link *device;
-	char text[FL_IP_TEXT];
-
-	if (!d || !d->next || d->route.has_gateway || d->next->state.belief != FL_NEIGHBOUR_LOST)
-		return false;
-	device = fl_reach_device(r->reach, d->route.ifindex);
-	snprintf(buffer, size,
-		"%s lies in the subnet of %s, and nobody answers for it there: route it to this "
-		"node, or give the address to an interface",
-		fl_ip_format(addr, text), device ? device->name : "an interface");
-	return true;
 }
 
 uint32_t fl_routes_hops(const struct fl_routes *r)

@@ -46,22 +46,5 @@ void fl_routes_unwatch(struct fl_routes *routes, uint32_t id);
  * "neighbour 192.0.2.9 on eth0 does not answer". @return `buffer` */
 char *fl_routes_explain(struct fl_routes *routes, uint32_t id, char *buffer, size_t size);
 
-/**
- * The interface by which an endpoint is reached, and by which its replies come
- * back unless routing is asymmetric: `nat` needs it among the edge interfaces.
- * @return false when there is no route or the endpoint is this node itself
- */
-bool fl_routes_egress(
-	struct fl_routes *routes, uint32_t id, uint32_t *ret_ifindex, char ret_name[16]);
-
-/**
- * Whether a frontend address lies in a connected subnet where nobody answers for
- * it, so that its clients there cannot reach us. The first question about an
- * address starts the search and is answered "no".
- * @param buffer  set when true: what is wrong and what to do
- */
-bool fl_routes_is_unanswered(
-	struct fl_routes *routes, const struct fl_ip *addr, char *buffer, size_t size);
-
 /** Rows of `nexthops` in use. */
 uint32_t fl_routes_hops(const struct fl_routes *routes);
