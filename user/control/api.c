@@ -8,12 +8,6 @@
 #include "kernel/reader.h"
 #include "kernel/routes.h"
 
-/* What every endpoint of one answer needs. */
-struct endpoint_reader {
-	const struct fl_view *view;
-	uint64_t boot_real_s; /**< CLOCK_REALTIME of second 0 of CLOCK_BOOTTIME */
-};
-
 static int outcome(const struct fl_json_text *json)
 {
 	return json->text->failed ? -ENOMEM : 0;
@@ -22,12 +16,6 @@ static int outcome(const struct fl_json_text *json)
 static bool has_map(const struct fl_view *view, enum fl_map map)
 {
 	return view->maps && view->maps->fd[map] >= 0;
-}
-
-static struct endpoint_reader endpoint_reader(const struct fl_view *view)
-{
-	return (struct endpoint_reader){ .view = view,
-		.boot_real_s = fl_clock_real_ms() / 1000 - fl_clock_boot_s() };
 }
 
 /* Call `each` for one service, or for all. @return 0, -ENOENT */
@@ -100,10 +88,10 @@ static void put_connections(const struct fl_view *view, const struct fl_service 
 		fl_json_null(json, "connections");
 }
 
-static void put_endpoint(const struct endpoint_reader *reader, const struct fl_service *service,
+static void put_endpoint(const struct fl_view *view, const struct fl_service *service,
 	const struct fl_endpoint *endpoint, struct fl_json_text *json)
 {
-	const struct fl_endpoint_row *row = endpoint_row(reader->view, service, endpoint);
+	const struct fl_endpoint_row *row = endpoint_row(view, service, endpoint);
 	char address[FL_SOCKET_TEXT];
 	char words[256];
 
@@ -116,22 +104,19 @@ static void put_endpoint(const struct endpoint_reader *reader, const struct fl_s
 	fl_json_string(json, "address", address);
 	fl_json_uint(json, "weight", endpoint->weight);
 	fl_json_string(json, "state", fl_state_name(endpoint->state));
-	fl_json_string(
-		json, "reason", endpoint_reason(reader->view, endpoint, row, words, sizeof(words)));
-	fl_json_time(json, "since", row && row->since ? reader->boot_real_s + row->since : 0);
+	fl_json_string(json, "reason", endpoint_reason(view, endpoint, row, words, sizeof(words)));
+	fl_json_time(json, "since", row && row->since ? fl_clock_boot_to_real_s(row->since) : 0);
 	fl_json_string(json, "zone", endpoint->zone);
 	fl_json_string(json, "node", endpoint->node);
-	put_connections(reader->view, service, endpoint, json);
+	put_connections(view, service, endpoint, json);
 	fl_json_end(json);
 }
 
 static void put_endpoints(
 	const struct fl_view *view, const struct fl_service *service, struct fl_json_text *json)
 {
-	struct endpoint_reader reader = endpoint_reader(view);
-
 	for (size_t i = 0; i < service->endpoint_count; i++)
-		put_endpoint(&reader, service, &service->endpoints[i], json);
+		put_endpoint(view, service, &service->endpoints[i], json);
 }
 
 int fl_api_endpoints(const struct fl_view *view, const char *service, struct fl_json_text *json)

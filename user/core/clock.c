@@ -54,7 +54,27 @@ char *fl_time_format_s(uint64_t real_s, char buffer[FL_TIME_TEXT])
 	return buffer;
 }
 
+/*
+ * Second 0 of CLOCK_BOOTTIME as CLOCK_REALTIME. The two clocks cannot be read at
+ * once, so a fresh difference would flicker between two seconds; it is kept until
+ * somebody sets the clock.
+ */
+static int64_t boot_at_s(void)
+{
+	static _Atomic int64_t kept_s = INT64_MIN;
+	int64_t fresh_ns = (int64_t)(read_ns(CLOCK_REALTIME) - read_ns(CLOCK_BOOTTIME));
+	int64_t fresh_s = fresh_ns / 1000000000;
+	int64_t at_s = kept_s;
+
+	if (at_s != INT64_MIN && fresh_s - at_s <= 1 && at_s - fresh_s <= 1)
+		return at_s;
+	kept_s = fresh_s;
+	return fresh_s;
+}
+
 uint64_t fl_clock_boot_to_real_s(uint32_t boot_s)
 {
-	return fl_clock_real_ms() / 1000 - (uint32_t)(fl_clock_boot_s() - boot_s);
+	uint32_t now_s = fl_clock_boot_s();
+
+	return (uint64_t)(boot_at_s() + now_s) - (uint32_t)(now_s - boot_s);
 }

@@ -19,5 +19,6 @@ uint32_t fl_clock_boot_s(void);   /**< CLOCK_BOOTTIME in seconds: what the progr
 char *fl_time_format_ms(uint64_t real_ms, char buffer[FL_TIME_TEXT]);
 char *fl_time_format_s(uint64_t real_s, char buffer[FL_TIME_TEXT]);
 
-/** A second of CLOCK_BOOTTIME as CLOCK_REALTIME seconds, by today's offset. */
+/** A second of CLOCK_BOOTTIME as CLOCK_REALTIME seconds. The same second gives the
+ * same answer, unless the clock is set. */
 uint64_t fl_clock_boot_to_real_s(uint32_t boot_s);
