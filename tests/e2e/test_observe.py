@@ -94,8 +94,8 @@ scrape_configs:
     static_configs: [ {{ targets: ["{agent.http}"] }} ]
 """)
     with open(home / "log", "wb") as log:
-        net.spawn(net.BALANCER, ["prometheus", f"--config.file={home}/prometheus.yml",
-                                 f"--storage.tsdb.path={home}/data", "--web.listen-address=127.0.0.1:9090"],
+        prometheus = net.spawn(net.BALANCER, ["prometheus", f"--config.file={home}/prometheus.yml",
+                                              f"--storage.tsdb.path={home}/data", "--web.listen-address=127.0.0.1:9090"],
                   stdout=log, stderr=log)
     Clients(net).spread(TO, 100)
 
@@ -109,6 +109,8 @@ scrape_configs:
     wait_until(lambda: ask('up{job="fairlead"}') == 1, "Prometheus has scraped the agent")
     wait_until(lambda: (ask('sum(fairlead_service_new_flows_total{service="web"})') or 0) >= 100,
                "and counts the connections")
+    prometheus.kill()  # an agent that is scraped every second is not idle
+    prometheus.wait()
 
 
 def test_an_idle_agent_sleeps(agent):
