@@ -33,7 +33,7 @@ endif
 
 LIBRARIES := libbpf libuv yaml-0.1 jansson libmicrohttpd libcurl libmnl
 ifneq ($(filter-out help clean install-deps,$(or $(MAKECMDGOALS),all)),)
-  ifeq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && command -v $(BPF_CLANG) $(BPFTOOL) >/dev/null && echo yes),yes)
+  ifeq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) libxxhash && command -v $(BPF_CLANG) $(BPFTOOL) >/dev/null && echo yes),yes)
     LIBRARY_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
     LIBRARY_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIBRARIES))
   else
@@ -85,8 +85,8 @@ tests: $(O)/tests/unit-tests $(O)/tests/bpf-tests ## Build the test programs of 
 man: $(MAN_PAGES)
 
 ifdef DEPS_MISSING
-$(info Some build tools or libraries are missing.)
-$(info On Debian: sudo scripts/install-deps.sh   (sudo make test and sudo make run call it themselves))
+$(info Missing, as Debian calls it: $(shell scripts/install-deps.sh -n build))
+$(info On Debian: sudo scripts/install-deps.sh   (make test and make run call it themselves))
 endif
 
 # -------------------------------------------------------------------- rules

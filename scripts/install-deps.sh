@@ -1,18 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# install-deps.sh [build] [lab] [test] [kernels] [bench] - install by apt what is missing
+# install-deps.sh [-n] [build] [lab] [test] [kernels] [bench] - install by apt what is missing
 #
-# Without arguments: build lab test. Says what it does, and nothing when nothing
-# is missing. Names are Debian 12's. Exit codes: 0 all there, 1 could not install
-# (the message names the packages), 2 unknown group.
+# Without a group: build lab test. Says what it does, and nothing when nothing is
+# missing. Names are Debian 12's. -n only prints what is missing. Exit codes: 0 all
+# there, 1 could not install (the message names the packages), 2 unknown group.
 set -eu -o pipefail
+
+only_print=
+if [ "${1:-}" = -n ]; then
+	only_print=1
+	shift
+fi
 
 packages_of() {
 	case $1 in
 	build) echo gcc libc6-dev make pkg-config clang-19 bpftool libbpf-dev libelf-dev zlib1g-dev \
 		libuv1-dev libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev libmnl-dev \
-		uthash-dev scdoc ;;
+		uthash-dev libxxhash-dev scdoc ;;
 	lab) echo python3 iproute2 ethtool util-linux procps nginx curl ;;
 	test) echo libcriterion-dev libclang-rt-19-dev python3-pytest python3-scapy python3-yaml tshark \
 		prometheus socat ;;
@@ -43,6 +49,10 @@ if command -v dpkg-query >/dev/null; then
 		[[ $installed == *" installed=$package "* ]] || missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || exit 0
+fi
+if [ -n "$only_print" ]; then
+	echo "${missing[*]:-$wanted}"
+	exit 0
 fi
 
 if ! command -v apt-get >/dev/null; then
