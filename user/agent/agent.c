@@ -127,6 +127,9 @@ static int start_paths(struct fl_agent *agent, struct fl_failure *failure)
 	r = fl_routes_start(agent->kernel, config, &agent->loop, failure, &agent->routes);
 	if (r < 0)
 		return r;
+	r = fl_target_start(agent->kernel, config, &agent->loop, failure, &agent->target);
+	if (r < 0)
+		return r;
 	return fl_links_start(agent->kernel, config, &agent->loop, failure, &agent->links);
 }
 
@@ -186,6 +189,7 @@ static void stop(struct fl_agent *agent)
 		fl_links_stop(agent->links);
 	if (agent->routes)
 		fl_routes_stop(agent->routes);
+	fl_target_stop(agent->target);
 	fl_sweeper_stop(agent->sweeper);
 	close_handles(agent);
 	uv_run(&agent->loop, UV_RUN_DEFAULT);

@@ -11,6 +11,7 @@
 #include "kernel/links.h"
 #include "kernel/routes.h"
 #include "kernel/sweeper.h"
+#include "kernel/target.h"
 #include "kernel/writer.h"
 #include "model/snapshot.h"
 #include "registry/registry.h"
@@ -39,6 +40,7 @@ struct fl_agent {
 	struct fl_writer *writer;
 	struct fl_links *links;   /**< NULL = no edge path */
 	struct fl_routes *routes; /**< NULL = no edge path */
+	struct fl_target *target; /**< NULL = no path at all */
 	struct fl_sweeper *sweeper;
 	struct fl_server *server;
 
