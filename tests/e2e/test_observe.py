@@ -93,10 +93,10 @@ scrape_configs:
   - job_name: fairlead
     static_configs: [ {{ targets: ["{agent.http}"] }} ]
 """)
+    command = ["prometheus", f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data",
+               "--web.listen-address=127.0.0.1:9090"]
     with open(home / "log", "wb") as log:
-        prometheus = net.spawn(net.BALANCER, ["prometheus", f"--config.file={home}/prometheus.yml",
-                                              f"--storage.tsdb.path={home}/data", "--web.listen-address=127.0.0.1:9090"],
-                  stdout=log, stderr=log)
+        prometheus = net.spawn(net.BALANCER, command, stdout=log, stderr=log)
     Clients(net).spread(TO, 100)
 
     def ask(query):
