@@ -431,10 +431,16 @@ Test(routes, sources_by_mode_and_configuration)
 	stop();
 }
 
+/** From the last, which is resolved last. */
 static bool all_have_mac(void *context)
 {
-	for (uint32_t id = 1; id <= ENDPOINTS; id++) {
-		if (strcmp(mac_text(row(id)->dmac), context) != 0)
+	uint8_t mac[6];
+
+	cr_assert_eq(sscanf(context, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2],
+			     &mac[3], &mac[4], &mac[5]),
+		6);
+	for (uint32_t id = ENDPOINTS; id > 0; id--) {
+		if (memcmp(row(id)->dmac, mac, sizeof(mac)) != 0)
 			return false;
 	}
 	return true;
