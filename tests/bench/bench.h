@@ -20,6 +20,7 @@
  */
 
 struct feeder; /* skeleton of feeder.bpf.c */
+struct bench_run;
 
 #define BENCH_ROUNDS_MAX 1000
 
@@ -35,11 +36,15 @@ struct bench_case {
 	const char *program; /**< "XDP_PASS", "floor", "ipip" … */
 	const char *state;   /**< of the slots: "settled", "pin hit" …; "" for yardsticks */
 	struct bench_traffic traffic;
-	int prog_fd;     /**< goes behind the feeder */
-	uint32_t action; /**< what it must return */
-	uint32_t warmup; /**< packets before the first round, to fill tables */
+	int prog_fd;      /**< goes behind the feeder */
+	uint32_t action;  /**< what it must return; UINT32_MAX = whatever */
+	uint32_t warmup;  /**< packets before the first round, to fill tables */
+	uint32_t packets; /**< of a round, when it cannot take as many as others: no packet of
+			       its kind may go before; 0 = as the options say */
 	/** Puts maps into the state that the case is about; before each run. May be NULL. */
-	void (*before)(const struct bench_case *bench_case);
+	void (*before)(struct bench_run *run, struct bench_case *bench_case);
+	/** Packets sent to endpoints so far; each packet of a run must be. May be NULL. */
+	uint64_t (*sent)(const struct bench_case *bench_case);
 	void *context;
 
 	double ns[BENCH_ROUNDS_MAX]; /**< per packet, by round; live: millions a second */
@@ -74,6 +79,10 @@ struct bench_case *bench_add(bench_cases *cases, const char *program, int prog_f
 /** Load feeder and yardsticks, and append the yardsticks' cases. */
 void bench_add_yardsticks(struct bench_run *run);
 
+/* edge.c */
+/** Start agents on variants of reference.yaml and append the cases of their programs. */
+void bench_add_edge(struct bench_run *run);
+
 /** Measure all cases, round by round. Says on stderr how far it is. */
 void bench_measure(struct bench_run *run);
 /** The same with frames that really leave, over veth: packets per second. */
@@ -105,6 +114,8 @@ void bench_world_enter(struct bench_run *run);
 void bench_shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Stay on one processor. */
 void bench_pin_cpu(void);
+/** Processor time of that processor's ksoftirqd so far. */
+double bench_ksoftirqd_ns(void);
 const char *bench_cpu_name(char *buffer, size_t size);
 
 /* report.c */

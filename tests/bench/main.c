@@ -116,6 +116,7 @@ int main(int argc, char **argv)
 	bench_world_enter(&run);
 	bench_add_yardsticks(&run);
 	add_live(&run);
+	bench_add_edge(&run);
 
 	bench_pin_cpu();
 	all = json_pack("{s:o}", "machine", describe_machine(&options));

@@ -78,7 +78,8 @@ static void run_packets(
 	if (bpf_prog_test_run_opts(feeder_fd(run, c->traffic.shape), &opts) < 0)
 		err(1, "running %s", c->program);
 	c->next = run->feeder->bss->feed.next;
-	if (!(flags & BPF_F_TEST_XDP_LIVE_FRAMES) && opts.retval != c->action)
+	if (!(flags & BPF_F_TEST_XDP_LIVE_FRAMES) && c->action != UINT32_MAX &&
+		opts.retval != c->action)
 		errx(1, "%s %s, %s: returned %u, not %u", c->program, c->state,
 			bench_traffic_text(&c->traffic, text), opts.retval, c->action);
 }
@@ -91,34 +92,61 @@ void bench_feed(struct bench_run *run, struct bench_case *c, uint32_t packets)
 	run_packets(run, c, packets, 0);
 }
 
+/** Every packet of the runs since `before` must have gone to an endpoint. */
+static void check_sent(const struct bench_case *c, uint64_t before, uint64_t packets)
+{
+	uint64_t sent = c->sent ? c->sent(c) - before : packets;
+	char text[64];
+
+	if (sent != packets)
+		errx(1, "%s %s, %s: %lu of %lu packets were sent", c->program, c->state,
+			bench_traffic_text(&c->traffic, text), sent, packets);
+}
+
+/**
+ * Run a case once.
+ * @param flags     of BPF_PROG_TEST_RUN
+ * @param clock_ns  the clock that tells how long it took
+ * @return nanoseconds a packet
+ */
+static double run_once(struct bench_run *run, struct bench_case *c, uint32_t packets,
+	uint32_t flags, double (*clock_ns)(void))
+{
+	uint32_t settle = c->packets ? 0 : SETTLE_PACKETS;
+	uint64_t sent;
+	double start, end;
+
+	if (c->packets)
+		packets = c->packets;
+	if (c->before)
+		c->before(run, c);
+	sent = c->sent ? c->sent(c) : 0;
+	aim(run, c);
+	if (settle)
+		run_packets(run, c, settle, flags);
+	start = clock_ns();
+	run_packets(run, c, packets, flags);
+	end = clock_ns();
+	check_sent(c, sent, settle + packets);
+	return (end - start) / packets;
+}
+
 static double measure_once(struct bench_run *run, struct bench_case *c)
 {
-	uint32_t packets = run->options->packets;
-	double start;
+	return run_once(run, c, run->options->packets, 0, thread_ns);
+}
 
-	if (c->before)
-		c->before(c);
-	aim(run, c);
-	run_packets(run, c, SETTLE_PACKETS, 0);
-	start = thread_ns();
-	run_packets(run, c, packets, 0);
-	return (thread_ns() - start) / packets;
+static double wall_ns(void)
+{
+	return fl_clock_mono_ns();
 }
 
 /** Millions of packets a second, by the clock on the wall: part of the work is done
  * by the kernel's own thread. */
 static double measure_live_once(struct bench_run *run, struct bench_case *c)
 {
-	uint32_t packets = run->options->packets * 4;
-	uint64_t start;
-
-	if (c->before)
-		c->before(c);
-	aim(run, c);
-	run_packets(run, c, SETTLE_PACKETS, BPF_F_TEST_XDP_LIVE_FRAMES);
-	start = fl_clock_mono_ns();
-	run_packets(run, c, packets, BPF_F_TEST_XDP_LIVE_FRAMES);
-	return packets * 1e3 / (double)(fl_clock_mono_ns() - start);
+	return 1e3 /
+	       run_once(run, c, run->options->packets * 4, BPF_F_TEST_XDP_LIVE_FRAMES, wall_ns);
 }
 
 static void measure_all(struct bench_run *run, bench_cases *cases, const char *what,

@@ -58,13 +58,48 @@ void bench_world_enter(struct bench_run *run)
 	run->ifindex = if_nametoindex("v0");
 }
 
+static char ksoftirqd_stat[64];
+
+/** Find the thread by its name, which has the processor's number in it. */
+static void find_ksoftirqd(int cpu)
+{
+	char path[64], name[32], wanted[32];
+	int pid;
+	FILE *file;
+
+	snprintf(wanted, sizeof(wanted), "ksoftirqd/%d\n", cpu);
+	for (pid = 2; pid < 100000 && !ksoftirqd_stat[0]; pid++) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		if (fgets(name, sizeof(name), file) && !strcmp(name, wanted))
+			snprintf(ksoftirqd_stat, sizeof(ksoftirqd_stat), "/proc/%d/schedstat", pid);
+		fclose(file);
+	}
+}
+
 void bench_pin_cpu(void)
 {
+	int cpu = get_nprocs() - 1;
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(get_nprocs() - 1, &set);
+	CPU_SET(cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
+	find_ksoftirqd(cpu);
+}
+
+double bench_ksoftirqd_ns(void)
+{
+	FILE *file = ksoftirqd_stat[0] ? fopen(ksoftirqd_stat, "r") : NULL;
+	double ns = 0;
+
+	if (file && fscanf(file, "%lf", &ns) != 1)
+		ns = 0;
+	if (file)
+		fclose(file);
+	return ns;
 }
 
 const char *bench_cpu_name(char *buffer, size_t size)
