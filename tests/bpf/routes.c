@@ -270,7 +270,7 @@ Test(routes, a_changed_mac_is_followed_without_a_gap)
 	cr_expect_str_eq(mac_text(nexthops[old].dmac), MAC_NEAR);
 
 	/* An announcement, as a failover makes it: the entry changes and is not flushed. */
-	test_run("ip neigh replace 192.0.2.11 lladdr " MAC_FAR " dev e0 nud reachable");
+	test_run("ip neigh replace 192.0.2.11 lladdr " MAC_FAR " dev e0 nud permanent");
 	await_mac(1, MAC_FAR);
 	stop();
 }
@@ -458,7 +458,7 @@ Test(routes, many_endpoints_share_a_gateway_and_a_row)
 	}
 	cr_assert(test_loop_until(&loop, all_have_mac, (void *)MAC_FAR));
 	cr_expect_eq(fl_routes_hops(routes), 1);
-	test_run("ip neigh replace 198.51.100.254 lladdr " MAC_NEW " dev g0 nud reachable");
+	test_run("ip neigh replace 198.51.100.254 lladdr " MAC_NEW " dev g0 nud permanent");
 	cr_assert(test_loop_until(&loop, all_have_mac, (void *)MAC_NEW));
 	cr_expect_eq(fl_routes_hops(routes), 1);
 	test_run("ip route add 10.16.0.0/12 via 192.0.2.11"); /* ids 4096-8191 */
@@ -488,7 +488,7 @@ Test(routes, lost_notifications_are_made_good)
 	test_run("for i in $(seq 0 19999); do echo route add 10.$((i / 65536)).$((i / 256 %% "
 		 "256)).$((i %% 256))/32 dev g0;"
 		 " done > /run/batch && ip -batch /run/batch");
-	test_run("ip neigh replace 192.0.2.11 lladdr " MAC_NEW " dev e0 nud reachable");
+	test_run("ip neigh replace 192.0.2.11 lladdr " MAC_NEW " dev e0 nud permanent");
 	test_run("ip link set e0 mtu 1400");
 	await_mac(1, MAC_NEW);
 	cr_assert(test_loop_until(&loop, has_small_mtu, NULL));
@@ -516,7 +516,7 @@ Test(routes, a_restart_changes_nothing)
 	await_words(1, "dev e0");
 	cr_expect_eq(endpoints[1].nexthop, hop, "the same answer keeps its row");
 	cr_expect_eq(endpoints[2].nexthop, other, "not watched again: kept");
-	test_run("ip neigh replace 192.0.2.11 lladdr " MAC_NEW " dev e0 nud reachable");
+	test_run("ip neigh replace 192.0.2.11 lladdr " MAC_NEW " dev e0 nud permanent");
 	await_mac(1, MAC_NEW);
 	fl_routes_unwatch(routes, 2);
 	cr_expect_eq(endpoints[2].nexthop, 0);
