@@ -23,7 +23,7 @@ static void setup(void)
 	test_run("ip link add v0 type veth peer name p0 && ip link set v0 up && ip link set p0 up");
 }
 
-TestSuite(doctor, .init = setup, .timeout = 300);
+TestSuite(doctor, .init = setup, .timeout = 600);
 
 /** Write a configuration; the text may have `|` for a newline. */
 static void configure(const char *text)

@@ -42,7 +42,7 @@ static void setup(void)
 	cr_assert_eq(uv_loop_init(&loop), 0);
 }
 
-TestSuite(links, .init = setup, .timeout = 300);
+TestSuite(links, .init = setup, .timeout = 600);
 
 static void start(void)
 {

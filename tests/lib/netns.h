@@ -22,7 +22,7 @@ void test_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int test_try(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** How long a condition is waited for. Generous: the machine may be an emulator. */
-#define TEST_DEADLINE_MS 60000
+#define TEST_DEADLINE_MS 120000
 
 /** Run the loop until `is_true` says so. @return false when the deadline passed */
 bool test_loop_until(uv_loop_t *loop, bool (*is_true)(void *context), void *context);

@@ -289,7 +289,8 @@ int fl_routes_start(struct fl_kernel *kernel, const struct fl_config *config, uv
 	take_sources(r, config);
 	uv_timer_init(loop, &r->starved);
 	r->starved.data = r;
-	r->hops = fl_hops_new(kernel->maps.nexthops, FL_NEXTHOPS_MAX);
+	r->hops =
+		fl_hops_new(kernel->maps.nexthops, kernel->maps.shape[FL_MAP_nexthops].max_entries);
 	r->watchers = calloc(r->limit, sizeof(*r->watchers));
 	if (r->hops && r->watchers)
 		code = fl_reach_start(loop, &hooks, &r->reach);
