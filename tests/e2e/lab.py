@@ -87,6 +87,23 @@ class Net(labnet.Lab):
         return found
 
 
+def start_targets(net, servers, addresses=(f"{VIP4}/32", f"{VIP6}/128")):
+    """On web-1 … web-`servers`: the frontends' addresses, and an agent that takes what the
+    balancer sends out of its tunnel."""
+    targets = []
+    for n in range(1, servers + 1):
+        role = f"web-{n}"
+        net.ip(role, *(f"addr add {address} dev lo" for address in addresses))
+        target = Agent(net, f"target-{n}", interfaces=(), role=role, http="off",
+                       bpffs=labnet.BPFFS / f"{net.prefix}-target-{n}",
+                       more="target:\n  interfaces: [eth0]\n"
+                            "  from: [192.0.2.1/32, 2001:db8:1::1/128]\n")
+        targets.append(target.start(wait=False))
+    for target in targets:
+        target.wait_ready()
+    return targets
+
+
 class Clients:
     """A process in the client's namespace that opens and keeps connections; see peers.py."""
 
@@ -126,9 +143,10 @@ class Agent:
     """fairleadd on the balancer, with its files below the lab's run directory."""
 
     def __init__(self, net, name="agent", interfaces=("to-clients", "to-servers"), edge="",
-                 bpffs=None, http="127.0.0.1:9707", more=""):
-        """edge: lines below `edge:`; bpffs: not the lab's own; more: further top-level lines"""
-        self.net, self.name, self.process = net, name, None
+                 bpffs=None, http="127.0.0.1:9707", more="", role=labnet.Lab.BALANCER):
+        """edge: lines below `edge:`; bpffs: not the lab's own; more: further top-level lines;
+        role: whose namespace it runs in"""
+        self.net, self.name, self.process, self.role = net, name, None, role
         self.home = net.run_dir / name
         self.config = self.home / "fairlead.yaml"
         self.services_d = self.home / "services.d"
@@ -151,7 +169,7 @@ class Agent:
 
     def start(self, wait=True):
         with open(self.log_file, "ab") as log:
-            self.process = self.net.spawn(self.net.BALANCER, [FAIRLEADD, "-c", self.config],
+            self.process = self.net.spawn(self.role, [FAIRLEADD, "-c", self.config],
                                           stdout=log, stderr=log)
         if wait:
             self.wait_ready()
@@ -171,7 +189,7 @@ class Agent:
 
     def run_once(self, *arguments):
         """fairleadd with other arguments, to its end."""
-        return subprocess.run(self.net.inside(self.net.BALANCER, [FAIRLEADD, "-c", self.config, *arguments]),
+        return subprocess.run(self.net.inside(self.role, [FAIRLEADD, "-c", self.config, *arguments]),
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=PATIENCE_S, check=False)
 
@@ -212,6 +230,10 @@ class Agent:
                               timeout=PATIENCE_S, check=False)
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         return json.loads(done.stdout)
+
+    def service(self, name):
+        """What `service list` says of one service; {} when it does not know it."""
+        return next((s for s in self.cli("service", "list") if s["name"] == name), {})
 
     def reasons(self):
         return self.cli("stats")["reasons"]

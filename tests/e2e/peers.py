@@ -42,6 +42,7 @@ class Server:
                                    dualstack_ipv6=True)
         udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         udp.bind(("::", port))
         for sock, handler in ((tcp, self.accept), (udp, self.datagram)):
@@ -81,10 +82,13 @@ class Server:
                 pass  # the next read tells
 
     def datagram(self, sock):
+        """Answer from the address that was asked: a frontend's, behind a tunnel."""
         while True:
             try:
-                data, peer = sock.recvfrom(READ_SIZE)
-                sock.sendto(b"%s %s" % (self.name.encode(), data), peer)
+                data, ancillary, _, peer = sock.recvmsg(READ_SIZE, 64)
+                asked = [(level, kind, value[:16] + bytes(4)) for level, kind, value in ancillary
+                         if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO)]
+                sock.sendmsg([b"%s %s" % (self.name.encode(), data)], asked, 0, peer)
             except BlockingIOError:
                 return
             except OSError:

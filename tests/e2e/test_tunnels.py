@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Forward mode ipip: endpoints get the client's own packets, and answer it directly."""
+
+import pytest
+
+from lab import (PORT, VIP4, VIP6, Agent, Clients, Net, endpoints4, endpoints6, service, services,
+                 start_targets, wait_until)
+
+pytestmark = pytest.mark.sanitised
+SERVERS = 3
+WEIGHTS = {1: 1, 2: 2, 3: 1}
+SAMPLE = 400
+FAMILIES = {"over IPv4": endpoints4, "over IPv6": endpoints6}
+
+
+def frontends(vip):
+    name = f"[{vip}]" if ":" in vip else vip
+    return [f"{name}:{PORT}/tcp", f"{name}:{PORT}/udp"]
+
+
+@pytest.fixture(scope="module")
+def agent(net):
+    net.serve(SERVERS)
+    agent = Agent(net)
+    agent.targets = start_targets(net, SERVERS)
+    return agent.start()
+
+
+@pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
+@pytest.mark.parametrize("vip", [VIP4, VIP6], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_flows_reach_endpoints_by_weight(net, agent, family, vip, udp):
+    """Each family inside each family. Only the tunnel's source is a balancer's: what
+    answers are the servers behind it."""
+    agent.declare("web.yaml", services(service("web", frontends(vip), FAMILIES[family](WEIGHTS),
+                                               "forward: ipip")))
+    wanted = [address for address, _ in FAMILIES[family](WEIGHTS)]
+    wait_until(lambda: agent.service("web").get("frontends") == frontends(vip)
+               and [e["address"] for e in agent.cli("endpoint", "list", "web")] == wanted, "applied")
+    before = agent.reasons()["forwarded"]
+    clients = Clients(net)
+    found = clients.spread([vip, PORT], SAMPLE, udp=udp)
+    assert set(found) == {"web-1", "web-2", "web-3"}
+    assert 0.35 < found["web-2"] / SAMPLE < 0.65, found
+    assert agent.reasons()["forwarded"] >= before + SAMPLE
+    taken = sum(target.cli("stats")["target_reasons"]["decapsulated"] for target in agent.targets)
+    assert taken >= SAMPLE
+
+
+def test_who_is_no_balancer_is_refused(net, agent):
+    """The same packets from another address stay outside."""
+    agent.declare("web.yaml", services(service("web", frontends(VIP4), endpoints4(WEIGHTS),
+                                               "forward: ipip")))
+    net.ip(Net.BALANCER, "addr add 192.0.2.250/24 dev to-servers")
+    agent.config.write_text(agent.config.read_text().replace(
+        "edge:\n", "edge:\n  tunnel_source: 192.0.2.250\n"))
+    assert agent.stop() == 0
+    agent.start()
+    target = agent.targets[0]
+    refused = target.cli("stats")["target_reasons"]["not_allowed"]
+    answer = Clients(net).ask("spread", to=[VIP4, PORT], count=20, patience=2)
+    assert answer["servers"] == {}
+    wait_until(lambda: target.cli("stats")["target_reasons"]["not_allowed"] > refused, "it is counted")
+
+
+def test_a_frontend_asks_for_a_family_that_no_endpoint_has(agent):
+    """nat cannot cross families, and says so; ipip can."""
+    done = agent.run_once("--check")
+    assert done.returncode == 0, done.stdout
+    (agent.services_d / "bad.yaml").write_text(services(
+        service("bad", [f"[{VIP6}]:81/tcp"], [(f"{Net.server4(1)}:81", 1)])))
+    try:
+        done = agent.run_once("--check")
+        assert done.returncode == 1 and "bad.yaml:3:" in done.stdout, done.stdout
+    finally:
+        (agent.services_d / "bad.yaml").unlink()
