@@ -5,7 +5,7 @@ endpoints change fifty times: slots move, are held, settle, and none is lost."""
 import random
 import signal
 
-from lab import PORT, VIP4, Agent, Clients, endpoints4, service, services, start_targets, wait_until
+from lab import PATIENCE_S, PORT, VIP4, Agent, Clients, endpoints4, service, services, start_targets, wait_until
 
 SERVERS = 4
 TO = [VIP4, PORT]
@@ -15,7 +15,7 @@ FIRST_PORT = 20_000    # of those
 CHANGES = 50
 # The silence that flows may keep while their slot moves: a round of all takes a second or
 # two, and this machine may be slow.
-SETTLE = "settle: { tcp: 10s }"
+SETTLE = "settle: { tcp: 8s }"
 
 
 def declared(weights, slots=1021):
@@ -52,13 +52,15 @@ class Story:
         self.changes += 1
         self.clients.talk()
 
-    def settle(self, size=1021):
-        """Until all slots rest, talking all the time."""
-        def settled():
+    def outlast(self, size=1021, held=None):
+        """Go on talking until no slot moves any more: each has settled, or is held for flows
+        that are pinned to another endpoint. held: how many may be."""
+        def over():
             self.clients.talk()
             slots = self.slots()
-            return slots["size"] == size and slots["moving"] == 0 and slots["held"] == 0
-        wait_until(settled, "every slot has settled")
+            return slots["size"] == size and slots["moving"] == 0 and held in (None, slots["held"])
+        wait_until(over, "no slot moves", patience_s=2 * PATIENCE_S)
+        return self.slots()["held"]
 
 
 def test_ten_thousand_connections(net, record_property):
@@ -70,11 +72,11 @@ def test_ten_thousand_connections(net, record_property):
         story.change()
     assert story.slots()["moving"] > 0, "weights that change move slots"
     record_property("pins while slots move", story.agent.metric("fairlead_pins"))
-    story.settle()
-    assert story.agent.metric("fairlead_pins") == 0, "slots at rest have no pins"
-
-    # Idle connections: silent for longer than W, but nothing moves.
-    story.clients.talk()
+    record_property("slots held, of 1021", story.outlast())
+    # Back to the first table all are where their slots say: every slot settles, and no pin is left.
+    story.change({1: 1, 2: 1, 3: 1, 4: 1})
+    story.outlast(held=0)
+    wait_until(lambda: story.agent.metric("fairlead_pins") == 0, "slots at rest have no pins")
 
     # A tuple is used again while its slot moves.
     story.change()
@@ -90,9 +92,9 @@ def test_ten_thousand_connections(net, record_property):
     for _ in range(8):
         story.change()
 
-    # A flap that outlasts the window: an endpoint is out until all slots rest, and returns.
+    # A flap that outlasts the window: an endpoint is out until no slot moves, and returns.
     story.change({1: 1, 2: 1, 3: 0, 4: 1})
-    story.settle()
+    story.outlast()
     story.change({1: 1, 2: 1, 3: 1, 4: 1})
     for _ in range(8):
         story.change()
@@ -101,7 +103,7 @@ def test_ten_thousand_connections(net, record_property):
     story.change({1: 1, 2: 2, 3: 1, 4: 1}, slots=4093)
     while story.changes < CHANGES - 1:
         story.change(slots=4093)
-    story.settle(4093)
+    story.outlast(4093)
 
     # Who is removed takes its own connections along, and no others.
     kept = story.clients.talk()
