@@ -4,7 +4,7 @@
 # the agent that the command line names; when it does not answer, there are none.
 
 # Objects and commands as `fairlead help` has them, cut short or whole.
-_fairlead_objects="service endpoint status stats map registry explain"
+_fairlead_objects="service endpoint status stats map registry explain doctor"
 
 _fairlead_commands() {
 	case $1 in
@@ -62,6 +62,7 @@ _fairlead() {
 	command=${words[1]}
 	case ${#words[@]}:$object:$command in
 	0:*) mapfile -t COMPREPLY < <(compgen -W "$_fairlead_objects help" -- "$current") ;;
+	1:doctor:*) mapfile -t COMPREPLY < <(compgen -f -W help -- "$current") ;;
 	1:explain:*) mapfile -t COMPREPLY < <(compgen -W "tcp udp help" -- "$current") ;;
 	4:explain:*) mapfile -t COMPREPLY < <(compgen -W "new old" -- "$current") ;;
 	1:stats:*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names service list) help" -- "$current") ;;

@@ -23,6 +23,7 @@ FL_COMMAND(map_list);
 FL_COMMAND(map_dump);
 FL_COMMAND(registry_list);
 FL_COMMAND(explain);
+FL_COMMAND(doctor);
 
 void fl_show_services(json_t *value, FILE *out);
 void fl_show_service(json_t *value, FILE *out);
@@ -32,6 +33,7 @@ void fl_show_stats(json_t *value, FILE *out);
 void fl_show_maps(json_t *value, FILE *out);
 void fl_show_registries(json_t *value, FILE *out);
 void fl_show_explanation(json_t *value, FILE *out);
+void fl_show_doctor(json_t *value, FILE *out);
 
 /**
  * Ask the agent for an object of its API.
