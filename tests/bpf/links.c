@@ -107,6 +107,11 @@ static bool is_attached(void *context)
 	return row(*(size_t *)context)->mode != FL_XDP_NONE;
 }
 
+static bool is_native(void *context)
+{
+	return row(*(size_t *)context)->mode == FL_XDP_NATIVE;
+}
+
 static bool is_absent(void *context)
 {
 	return row(*(size_t *)context)->ifindex == 0;
@@ -152,10 +157,19 @@ Test(links, a_large_mtu_means_generic_in_auto_and_nothing_in_native)
 	cr_expect(strstr(row(0)->reason, "MTU 9000"), "%s", row(0)->reason);
 	cr_expect_eq(device("v0").xdp_prog, 0);
 
-	/* The change of MTU is what netlink tells, and what ends the waiting. */
+	config.edge_mode = FL_MODE_AUTO;
+	cr_assert_eq(fl_links_configure(links, &config), 0);
+	cr_expect_eq(row(0)->mode, FL_XDP_GENERIC);
+	stop();
+	start();
+	cr_expect_eq(row(0)->mode, FL_XDP_GENERIC);
+	cr_expect(
+		strstr(row(0)->reason, "MTU 9000"), "a restart knows why, too: %s", row(0)->reason);
+
+	/* The change of MTU is what netlink tells, and what opens the better way. */
 	test_run("ip link set v0 mtu 1500 && ip link set p0 mtu 1500");
-	cr_assert(test_loop_until(&loop, is_attached, &first), "%s", row(0)->reason);
-	cr_expect_eq(row(0)->mode, FL_XDP_NATIVE);
+	cr_assert(test_loop_until(&loop, is_native, &first), "%s", row(0)->reason);
+	cr_expect_str_empty(row(0)->reason);
 	stop();
 }
 
@@ -285,6 +299,17 @@ Test(links, an_interface_recreated_between_two_looks_is_attached_anew)
 	cr_assert_eq(if_nametoindex("v0"), ifindex);
 	cr_assert_eq(device("v0").xdp_prog, 0);
 	cr_assert(test_loop_until(&loop, carries_edge, (void *)"v0"));
+	stop();
+}
+
+Test(links, a_link_that_somebody_detached_is_made_again)
+{
+	start();
+	cr_assert_eq(bpf_link_detach(row(0)->link_fd), 0);
+	cr_assert_eq(device("v0").xdp_prog, 0);
+	test_run("ip link set v0 mtu 1400"); /* whatever is told of the device next */
+	cr_assert(test_loop_until(&loop, carries_edge, (void *)"v0"));
+	cr_expect_eq(access(BPFFS "/links/edge-v0", F_OK), 0);
 	stop();
 }
 

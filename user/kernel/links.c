@@ -176,9 +176,13 @@ static bool interface_adopt(
 	ifc->link_fd = TAKE_FD(fd);
 	ifc->mode = mode;
 	ifc->reason[0] = '\0';
-	if (mode == FL_XDP_GENERIC && wish == FL_MODE_AUTO)
+	if (mode != FL_XDP_GENERIC || wish != FL_MODE_AUTO)
+		return true;
+	if (fl_xdp_may_be_native(link))
 		snprintf(ifc->reason, sizeof(ifc->reason),
 			"generic, as an earlier agent attached it; edge.mode: native would switch");
+	else
+		fl_xdp_refusal(link, -EOPNOTSUPP, ifc->reason, sizeof(ifc->reason));
 	return true;
 }
 
@@ -218,6 +222,15 @@ static bool is_news(const struct fl_link *now, const struct fl_link *seen)
 	return now->ifindex != seen->ifindex || now->mtu != seen->mtu ||
 	       now->xdp_prog != seen->xdp_prog || now->xdp_mode != seen->xdp_mode ||
 	       (now->flags & IFF_UP) != (seen->flags & IFF_UP);
+}
+
+/** Whether a program that is generic for want of a better way may have one now:
+ * what was too large has become smaller. */
+static bool is_worth_another_try(
+	const struct fl_links *links, const struct fl_interface *ifc, const struct fl_link *link)
+{
+	return ifc->mode == FL_XDP_GENERIC && wish_of(links, ifc->path) == FL_MODE_AUTO &&
+	       link->mtu < ifc->seen.mtu && fl_xdp_may_be_native(link);
 }
 
 /** Attach to a device that is there, has no program of ours and may take it. */
@@ -284,10 +297,12 @@ static bool interface_check(struct fl_links *links, struct fl_interface *ifc, bo
 		fl_log(FL_LOG_WARNING, "kernel", "cannot ask for interface, left as it is",
 			FL_STR("interface", ifc->name), FL_ERR(code));
 		return true;
-	} else if (ifc->link_fd < 0 || link_ifindex(ifc->link_fd) != link.ifindex) {
-		if (ifc->link_fd >= 0)
-			interface_release(links, ifc);
-		if (again || is_news(&link, &ifc->seen))
+	} else if (ifc->link_fd < 0 || link_ifindex(ifc->link_fd) != link.ifindex ||
+		   is_worth_another_try(links, ifc, &link)) {
+		bool lost = ifc->link_fd >= 0;
+
+		interface_release(links, ifc);
+		if (again || lost || is_news(&link, &ifc->seen))
 			interface_serve(links, ifc, &link);
 		ifc->ifindex = link.ifindex;
 	}

@@ -54,6 +54,15 @@ char *fl_xdp_driver(const struct fl_link *link, char buffer[32])
 	return buffer;
 }
 
+bool fl_xdp_may_be_native(const struct fl_link *link)
+{
+	uint64_t features;
+
+	if (link->mtu > FL_XDP_PAGE_MTU)
+		return false;
+	return fl_netdev_xdp(link->ifindex, &features) < 0 || (features & FL_NETDEV_BASIC);
+}
+
 char *fl_xdp_refusal(const struct fl_link *link, int code, char *buffer, size_t size)
 {
 	char driver[32];

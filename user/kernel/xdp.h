@@ -32,6 +32,9 @@ int fl_xdp_attach(int prog_fd, const struct fl_link *link, enum fl_edge_mode wis
 /** Name of the driver ("veth", "virtio_net"). @return `buffer`; "" when unknown */
 char *fl_xdp_driver(const struct fl_link *link, char buffer[32]);
 
+/** Whether native XDP could work, as far as that is known without trying. */
+bool fl_xdp_may_be_native(const struct fl_link *link);
+
 /** Why native XDP was refused with `code`, in words. @return `buffer` */
 char *fl_xdp_refusal(const struct fl_link *link, int code, char *buffer, size_t size);
 
