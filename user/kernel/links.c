@@ -15,9 +15,9 @@
 #include "core/log.h"
 #include "core/vec.h"
 
-/** An interface that is there but has no program is tried again so often, for
- * what netlink does not tell (a foreign link that was detached). */
-#define RETRY_MS 10000
+/** Everything is looked at so often, for what netlink does not tell: a link that
+ * was detached, ours or the one that held the slot. */
+#define LOOK_MS 10000
 
 struct fl_links {
 	struct fl_kernel *kernel;
@@ -25,7 +25,7 @@ struct fl_links {
 	FL_VEC(struct fl_interface) interfaces;
 	struct fl_netlink *netlink;
 	struct fl_netlink_watch *watch;
-	uv_timer_t retry;
+	uv_timer_t look;
 };
 
 static const char *const path_names[FL_PATHS] = { "edge", "target" };
@@ -280,9 +280,8 @@ static void interface_add_port(const struct fl_links *links, struct fl_interface
 /**
  * Bring one interface to what shall be, whatever happened before.
  * @param again  try even when nothing seems to have changed since the last failure
- * @return whether it should be tried again after a while
  */
-static bool interface_check(struct fl_links *links, struct fl_interface *ifc, bool again)
+static void interface_check(struct fl_links *links, struct fl_interface *ifc, bool again)
 {
 	struct fl_interface before = *ifc;
 	struct fl_link link;
@@ -296,7 +295,7 @@ static bool interface_check(struct fl_links *links, struct fl_interface *ifc, bo
 	} else if (code < 0) {
 		fl_log(FL_LOG_WARNING, "kernel", "cannot ask for interface, left as it is",
 			FL_STR("interface", ifc->name), FL_ERR(code));
-		return true;
+		return;
 	} else if (ifc->link_fd < 0 || link_ifindex(ifc->link_fd) != link.ifindex ||
 		   is_worth_another_try(links, ifc, &link)) {
 		bool lost = ifc->link_fd >= 0;
@@ -312,24 +311,17 @@ static bool interface_check(struct fl_links *links, struct fl_interface *ifc, bo
 	if (ifc->mode != before.mode || ifc->ifindex != before.ifindex ||
 		strcmp(ifc->reason, before.reason) != 0)
 		say_change(ifc);
-	return ifc->link_fd < 0 && ifc->ifindex;
 }
 
 /* ------------------------------------------------------------ all of them */
 
-static void retry_fire(uv_timer_t *timer);
-
 static void check_all(struct fl_links *links, bool again)
 {
-	bool unserved = false;
-
 	for (size_t i = 0; i < links->interfaces.count; i++)
-		unserved |= interface_check(links, &links->interfaces.items[i], again);
-	if (unserved && !uv_is_active((uv_handle_t *)&links->retry))
-		uv_timer_start(&links->retry, retry_fire, RETRY_MS, 0);
+		interface_check(links, &links->interfaces.items[i], again);
 }
 
-static void retry_fire(uv_timer_t *timer)
+static void look_fire(uv_timer_t *timer)
 {
 	check_all(timer->data, true);
 }
@@ -466,7 +458,7 @@ void fl_links_stop(struct fl_links *links)
 		return;
 	fl_netlink_unwatch(links->watch);
 	links->watch = NULL;
-	uv_close((uv_handle_t *)&links->retry, links_closed);
+	uv_close((uv_handle_t *)&links->look, links_closed);
 }
 
 static int open_netlink(struct fl_links *links, uv_loop_t *loop, struct fl_failure *failure)
@@ -495,8 +487,8 @@ int fl_links_start(struct fl_kernel *kernel, const struct fl_config *config, uv_
 		return fl_fail(failure, -ENOMEM, "out of memory");
 	links->kernel = kernel;
 	links->mode = config->edge_mode;
-	links->retry.data = links;
-	uv_timer_init(loop, &links->retry);
+	links->look.data = links;
+	uv_timer_init(loop, &links->look);
 
 	code = open_netlink(links, loop, failure);
 	if (code == 0 && set_rows(links, config) < 0)
@@ -508,6 +500,7 @@ int fl_links_start(struct fl_kernel *kernel, const struct fl_config *config, uv_
 		return code;
 	}
 	check_all(links, true);
+	uv_timer_start(&links->look, look_fire, LOOK_MS, LOOK_MS);
 	*ret = links;
 	return 0;
 }
