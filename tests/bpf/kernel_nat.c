@@ -20,7 +20,7 @@ static struct fl_maps *maps;
 static void reopen(void)
 {
 	fl_kernel_close(kernel);
-	kernel = test_kernel_open(&config);
+	kernel = test_kernel_open_maps(&config);
 	maps = &kernel->maps;
 }
 

@@ -33,7 +33,7 @@ static void setup(void)
 
 	test_enter_private();
 	config = test_config();
-	kernel = test_kernel_open(&config);
+	kernel = test_kernel_open_maps(&config);
 	writer = test_writer_new(kernel);
 	snapshot = test_snapshot(1, services, 1);
 	test_apply(writer, NULL, snapshot, fl_clock_boot_s());

@@ -28,7 +28,7 @@ static uint32_t now_s;
 
 static void open_all(void)
 {
-	kernel = test_kernel_open(&config);
+	kernel = test_kernel_open_maps(&config);
 	writer = test_writer_new(kernel);
 }
 

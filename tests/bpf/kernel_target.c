@@ -35,7 +35,7 @@ static void setup(void)
 {
 	test_enter_private();
 	config = test_config();
-	kernel = test_kernel_open(&config);
+	kernel = test_kernel_open_maps(&config);
 	test_run("ip link add d0 type dummy 2>/dev/null && ip addr add 10.0.0.10/32 dev d0 && "
 		 "ip -6 addr add 2001:db8::10/128 dev d0 nodad || ip addr add 10.0.0.10/32 dev lo "
 		 "&& "

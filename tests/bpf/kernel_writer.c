@@ -23,7 +23,7 @@ static void setup(void)
 {
 	test_enter_private();
 	config = test_config();
-	kernel = test_kernel_open(&config);
+	kernel = test_kernel_open_maps(&config);
 	writer = test_writer_new(kernel);
 }
 
@@ -39,7 +39,7 @@ TestSuite(kernel_writer, .init = setup, .fini = teardown, .timeout = 300);
 static void restart(void)
 {
 	teardown();
-	kernel = test_kernel_open(&config);
+	kernel = test_kernel_open_maps(&config);
 	writer = test_writer_new(kernel);
 }
 

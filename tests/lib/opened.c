@@ -24,6 +24,16 @@ struct fl_kernel *test_kernel_open(const struct fl_config *config)
 	return kernel;
 }
 
+struct fl_kernel *test_kernel_open_maps(const struct fl_config *config)
+{
+	struct fl_failure failure = { 0 };
+	struct fl_kernel *kernel = NULL;
+
+	cr_assert_eq(fl_kernel_open_maps(config, &failure, &kernel), 0, "%s (%s)", failure.message,
+		failure.hint);
+	return kernel;
+}
+
 struct fl_writer *test_writer_new(struct fl_kernel *kernel)
 {
 	struct fl_failure failure = { 0 };

@@ -17,6 +17,8 @@ struct fl_config test_config(void);
 
 /** Open, or fail the test with the words of the failure. */
 struct fl_kernel *test_kernel_open(const struct fl_config *config);
+/** Only the maps: the verifier takes its time over the programs. */
+struct fl_kernel *test_kernel_open_maps(const struct fl_config *config);
 struct fl_writer *test_writer_new(struct fl_kernel *kernel);
 
 /** Assign, plan from `applied` (NULL = from nothing) and carry out.

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Maps come before programs, and both before pins. A first start makes all maps,
- * pins them in `maps_new` and renames that to `maps`: a start that was killed
- * halfway leaves no half set of maps behind. A later start hands the pinned maps
- * to libbpf instead of making new ones; its programs are new in any case, and
- * replace the earlier ones by rename (pins), by link update (links.h) and by
- * re-arming the sweep's timer, which lets go of the program that armed it before.
+ * Maps come first. A first start makes and pins them, and from there on it does as
+ * any later one: it opens what is pinned, and loads its programs over that. The
+ * programs are new at each start, and replace the earlier ones by rename (pins),
+ * by link update (links.h), and by re-arming the sweep's timer, which lets go of the
+ * program that armed it before.
  */
 #include "kernel/kernel.h"
 
@@ -15,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bpf/xdp_edge.skel.h"
@@ -25,16 +23,12 @@
 #include "kernel/bpffs.h"
 #include "kernel/libbpf_log.h"
 #include "kernel/nat.h"
+#include "kernel/object.h"
 
 struct fl_skeletons {
 	struct xdp_edge *edge;
 	struct xdp_target *target;
 };
-
-static int no_memory(struct fl_failure *failure)
-{
-	return fl_fail(failure, -ENOMEM, "out of memory");
-}
 
 /* ---------------------------------------------------------------- configure */
 
@@ -77,43 +71,6 @@ static int set_conf(
 	return set_sources(conf, config, failure);
 }
 
-/* The map of the object that is pinned under this name; NULL = not in it. */
-static struct bpf_map *object_map(const struct bpf_object *object, enum fl_map map)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "fl_%s", fl_map_name(map));
-	return bpf_object__find_map_by_name(object, name);
-}
-
-static uint32_t opening_rows(void)
-{
-	uint32_t rows = 512 * (uint32_t)libbpf_num_possible_cpus();
-
-	return rows > FL_OPENING_MAX ? rows : FL_OPENING_MAX;
-}
-
-/* Also for maps that are going to be adopted: it is what they must look like. */
-static int size_maps(
-	const struct bpf_object *object, const struct fl_limits *limits, struct fl_failure *failure)
-{
-	for (int i = 0; i < FL_MAP_COUNT; i++) {
-		struct bpf_map *map = object_map(object, i);
-		uint32_t rows = i == FL_MAP_opening ? opening_rows() : fl_map_rows(i, limits);
-		int r = 0;
-
-		if (!map)
-			return fl_fail(
-				failure, -EINVAL, "the programs have no map %s", fl_map_name(i));
-		if (rows)
-			r = bpf_map__set_max_entries(map, rows);
-		if (r < 0)
-			return fl_fail(failure, r, "cannot size the map %s: %s", fl_map_name(i),
-				strerror(-r));
-	}
-	return 0;
-}
-
 /* -------------------------------------------------------------------- adopt */
 
 static void hint_detach(struct fl_failure *failure, const struct fl_config *config)
@@ -145,39 +102,6 @@ static int check_limits(
 	return 0;
 }
 
-/* The kernel adds this one to device maps by itself. */
-#define FLAGS_OF_THE_KERNEL BPF_F_RDONLY_PROG
-
-static int check_shape(const struct bpf_map *map, enum fl_map which,
-	const struct fl_map_shape *found, struct fl_failure *failure)
-{
-	if (found->type == bpf_map__type(map) && found->key_size == bpf_map__key_size(map) &&
-		found->value_size == bpf_map__value_size(map) &&
-		found->max_entries == bpf_map__max_entries(map) &&
-		(found->flags & ~FLAGS_OF_THE_KERNEL) == bpf_map__map_flags(map))
-		return 0;
-	return fl_fail(failure, -EPROTO,
-		"the pinned map %s has another shape than this version gives it",
-		fl_map_name(which));
-}
-
-static int reuse_maps(
-	struct fl_kernel *kernel, const struct bpf_object *object, struct fl_failure *failure)
-{
-	for (int i = 0; i < FL_MAP_COUNT; i++) {
-		struct bpf_map *map = object_map(object, i);
-		int r = check_shape(map, i, &kernel->maps.shape[i], failure);
-
-		if (r < 0)
-			return r;
-		r = bpf_map__reuse_fd(map, kernel->maps.fd[i]);
-		if (r < 0)
-			return fl_fail(failure, r, "cannot adopt the pinned map %s: %s",
-				fl_map_name(i), strerror(-r));
-	}
-	return 0;
-}
-
 /* Slots were hashed with this seed: another one would move every flow. */
 static void keep_seed(const struct fl_meta_row *meta, struct fl_edge_conf *conf)
 {
@@ -190,29 +114,18 @@ static void keep_seed(const struct fl_meta_row *meta, struct fl_edge_conf *conf)
 	conf->hash_seed = meta->hash_seed;
 }
 
-static int adopt(struct fl_kernel *kernel, const struct fl_config *config, struct xdp_edge *edge,
-	struct fl_failure *failure)
-{
-	int r = fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
+/* ---------------------------------------------------------------------- maps */
 
-	if (r == 0)
-		r = check_limits(&kernel->maps.limits, &config->limits, failure);
-	if (r == 0)
-		r = reuse_maps(kernel, edge->obj, failure);
-	if (r == -EPROTO)
-		hint_detach(failure, config);
-	if (r < 0)
-		return r;
-	keep_seed(kernel->maps.meta, &edge->rodata->fl_conf);
-	kernel->adopted = true;
-	return 0;
+static bool has_pinned_maps(const char *bpffs)
+{
+	_cleanup_free_ char *path = NULL;
+
+	return asprintf(&path, "%s/maps", bpffs) > 0 && fl_bpffs_is_there(path);
 }
 
-/* --------------------------------------------------------------------- make */
-
-static int write_meta(const struct fl_config *config, const struct bpf_object *object)
+static int make_maps(const struct fl_config *config, struct fl_failure *failure)
 {
-	const struct fl_meta_row row = {
+	const struct fl_meta_row meta = {
 		.abi = FL_ABI_VERSION,
 		.hash_seed = config->hash_seed,
 		.services = config->limits.services,
@@ -220,44 +133,33 @@ static int write_meta(const struct fl_config *config, const struct bpf_object *o
 		.slots = config->limits.slots,
 		.flows = config->limits.flows,
 	};
-	const uint32_t zero = 0;
-
-	return bpf_map_update_elem(
-		       bpf_map__fd(object_map(object, FL_MAP_meta)), &zero, &row, BPF_ANY) < 0
-		       ? -errno
-		       : 0;
-}
-
-static int pin_maps(const char *bpffs, const struct bpf_object *object)
-{
-	_cleanup_free_ char *fresh = NULL, *final = NULL;
+	struct xdp_edge *edge = xdp_edge__open();
 	int r;
 
-	if (asprintf(&fresh, "%s/maps_new", bpffs) < 0 || asprintf(&final, "%s/maps", bpffs) < 0)
-		return -ENOMEM;
-	r = fl_bpffs_remove_dir(fresh); /* of a start that was killed */
-	if (r < 0)
-		return r;
-	if (mkdir(fresh, 0700) < 0)
-		return -errno;
-	for (int i = 0; i < FL_MAP_COUNT && r == 0; i++)
-		r = fl_bpffs_pin(bpf_map__fd(object_map(object, i)), fresh, fl_map_name(i));
-	if (r == 0 && rename(fresh, final) < 0)
-		r = -errno;
+	if (!edge)
+		return fl_libbpf_log_explain(failure, -errno);
+	r = fl_object_size_maps(edge->obj, &config->limits, failure);
+	if (r == 0)
+		r = fl_object_make_maps(edge->obj, config->bpffs, &meta, failure);
+	xdp_edge__destroy(edge);
 	return r;
 }
 
-static int keep_maps(struct fl_kernel *kernel, const struct fl_config *config,
-	const struct bpf_object *object, struct fl_failure *failure)
+static int open_maps(
+	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
 {
-	int r = write_meta(config, object);
+	int r = 0;
 
+	kernel->adopted = has_pinned_maps(kernel->bpffs);
+	if (!kernel->adopted)
+		r = make_maps(config, failure);
 	if (r == 0)
-		r = pin_maps(kernel->bpffs, object);
-	if (r < 0)
-		return fl_fail(failure, r, "cannot pin the maps below %s: %s", kernel->bpffs,
-			strerror(-r));
-	return fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
+		r = fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
+	if (r == 0)
+		r = check_limits(&kernel->maps.limits, &config->limits, failure);
+	if (r == 0)
+		r = fl_nat_open(&kernel->maps, failure);
+	return r;
 }
 
 /* ----------------------------------------------------------------- programs */
@@ -315,27 +217,58 @@ int fl_kernel_sweep(const struct fl_kernel *kernel, uint32_t now_s, uint32_t *re
 	return 0;
 }
 
-static int load(struct xdp_edge *edge, struct fl_failure *failure)
+static int load_edge(
+	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
 {
-	int r = xdp_edge__load(edge);
+	struct xdp_edge *edge = xdp_edge__open();
+	int r;
 
+	if (!edge)
+		return fl_libbpf_log_explain(failure, -errno);
+	kernel->skeletons->edge = edge;
+	r = set_conf(&edge->rodata->fl_conf, config, failure);
+	if (r == 0)
+		r = fl_object_size_maps(edge->obj, &config->limits, failure);
+	if (r == 0)
+		r = fl_object_reuse_maps(edge->obj, &kernel->maps, failure);
+	if (r < 0)
+		return r;
+	keep_seed(kernel->maps.meta, &edge->rodata->fl_conf);
+	r = xdp_edge__load(edge);
 	return r < 0 ? fl_libbpf_log_explain(failure, r) : 0;
 }
 
-static int put_in_force(struct fl_kernel *kernel, struct fl_failure *failure)
+static int load_target(struct fl_kernel *kernel, struct fl_failure *failure)
 {
-	struct xdp_edge *edge = kernel->skeletons->edge;
-	int r = fl_nat_open(&kernel->maps, failure);
+	struct xdp_target *target = xdp_target__open();
+	int r;
+
+	if (!target)
+		return fl_libbpf_log_explain(failure, -errno);
+	kernel->skeletons->target = target;
+	r = fl_object_reuse_maps(target->obj, &kernel->maps, failure);
+	if (r < 0)
+		return r;
+	r = xdp_target__load(target);
+	return r < 0 ? fl_libbpf_log_explain(failure, r) : 0;
+}
+
+static int load_programs(
+	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
+{
+	int r = load_edge(kernel, config, failure);
 
 	if (r == 0)
-		r = start_sweep(edge, failure);
+		r = load_target(kernel, failure);
+	if (r == 0)
+		r = start_sweep(kernel->skeletons->edge, failure);
 	if (r == 0)
 		r = pin_programs(kernel, failure);
 	if (r < 0)
 		return r;
+	kernel->edge_fd = bpf_program__fd(kernel->skeletons->edge->progs.edge);
+	kernel->explain_fd = bpf_program__fd(kernel->skeletons->edge->progs.explain);
 	kernel->target_fd = bpf_program__fd(kernel->skeletons->target->progs.target);
-	kernel->edge_fd = bpf_program__fd(edge->progs.edge);
-	kernel->explain_fd = bpf_program__fd(edge->progs.explain);
 	return 0;
 }
 
@@ -357,57 +290,18 @@ static struct fl_kernel *kernel_new(const char *bpffs)
 	return kernel;
 }
 
-static bool has_pinned_maps(const char *bpffs)
+/* What a first start made is of no use to anybody when its programs do not load. */
+static void give_up(struct fl_kernel *kernel)
 {
 	_cleanup_free_ char *path = NULL;
 
-	return asprintf(&path, "%s/maps", bpffs) > 0 && fl_bpffs_is_there(path);
+	if (!kernel->adopted && asprintf(&path, "%s/maps", kernel->bpffs) > 0)
+		fl_bpffs_remove_dir(path);
+	fl_kernel_close(kernel);
 }
 
-static int open_edge(
-	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
-{
-	bool found = has_pinned_maps(kernel->bpffs);
-	struct xdp_edge *edge = xdp_edge__open();
-	int r;
-
-	if (!edge)
-		return fl_libbpf_log_explain(failure, -errno);
-	kernel->skeletons->edge = edge;
-	r = set_conf(&edge->rodata->fl_conf, config, failure);
-	if (r == 0)
-		r = size_maps(edge->obj, &config->limits, failure);
-	if (r == 0 && found)
-		r = adopt(kernel, config, edge, failure);
-	if (r == 0)
-		r = load(edge, failure);
-	if (r == 0 && !found)
-		r = keep_maps(kernel, config, edge->obj, failure);
-	return r;
-}
-
-/* Its maps are among those of the edge path, and in the kernel by now. */
-static int open_target(struct fl_kernel *kernel, struct fl_failure *failure)
-{
-	struct xdp_target *target = xdp_target__open();
-	int r = 0;
-
-	if (!target)
-		return fl_libbpf_log_explain(failure, -errno);
-	kernel->skeletons->target = target;
-	for (int i = 0; i < FL_MAP_COUNT && r == 0; i++) {
-		struct bpf_map *map = object_map(target->obj, i);
-
-		if (map)
-			r = bpf_map__reuse_fd(map, kernel->maps.fd[i]);
-	}
-	if (r == 0)
-		r = xdp_target__load(target);
-	return r < 0 ? fl_libbpf_log_explain(failure, r) : 0;
-}
-
-int fl_kernel_open(
-	const struct fl_config *config, struct fl_failure *failure, struct fl_kernel **ret)
+static int open_kernel(const struct fl_config *config, bool with_programs,
+	struct fl_failure *failure, struct fl_kernel **ret)
 {
 	struct fl_kernel *kernel;
 	int r = fl_bpffs_prepare(config->bpffs, failure);
@@ -416,19 +310,31 @@ int fl_kernel_open(
 		return r;
 	kernel = kernel_new(config->bpffs);
 	if (!kernel)
-		return no_memory(failure);
+		return fl_fail(failure, -ENOMEM, "out of memory");
 	fl_libbpf_log_begin();
-	r = open_edge(kernel, config, failure);
-	if (r == 0)
-		r = open_target(kernel, failure);
-	if (r == 0)
-		r = put_in_force(kernel, failure);
+	r = open_maps(kernel, config, failure);
+	if (r == 0 && with_programs)
+		r = load_programs(kernel, config, failure);
+	if (r == -EPROTO)
+		hint_detach(failure, config);
 	if (r < 0) {
-		fl_kernel_close(kernel);
+		give_up(kernel);
 		return r;
 	}
 	*ret = kernel;
 	return 0;
+}
+
+int fl_kernel_open(
+	const struct fl_config *config, struct fl_failure *failure, struct fl_kernel **ret)
+{
+	return open_kernel(config, true, failure, ret);
+}
+
+int fl_kernel_open_maps(
+	const struct fl_config *config, struct fl_failure *failure, struct fl_kernel **ret)
+{
+	return open_kernel(config, false, failure, ret);
 }
 
 void fl_kernel_close(struct fl_kernel *kernel)

@@ -32,6 +32,9 @@ struct fl_kernel {
  */
 int fl_kernel_open(
 	const struct fl_config *config, struct fl_failure *failure, struct fl_kernel **ret);
+/** The same without programs: whatever runs already goes on with the same maps. */
+int fl_kernel_open_maps(
+	const struct fl_config *config, struct fl_failure *failure, struct fl_kernel **ret);
 /** Close descriptors. Pins stay, and so does forwarding. NULL is welcome. */
 void fl_kernel_close(struct fl_kernel *kernel);
 
