@@ -7,6 +7,8 @@
  * struct pkt and returns 0 to go on, or the negative reason the packet leaves
  * with. README.md beside this file draws the path and lists the maps.
  */
+#include <linux/errno.h>
+
 #include "lib/conf.h"
 #include "lib/count.h"
 #include "lib/exit.h"
@@ -119,19 +121,30 @@ int explain(struct xdp_md *ctx)
 	return exit_action(reason, p.action);
 }
 
-/** Run once by each agent: forgetting goes on in the kernel without one. */
+/**
+ * Run once by each agent: forgetting goes on in the kernel without one.
+ * @return 0, -errno
+ */
 SEC("syscall")
 int start_sweep(void *ctx)
 {
 	__u32 zero = 0;
 	struct fl_timer *timer = bpf_map_lookup_elem(&fl_timers, &zero);
+	int err = -ENOMEM, i;
 
 	(void)ctx;
 	if (!timer)
-		return -1;
-	/* Fails when an earlier agent did it; then only the callback is replaced. */
-	bpf_timer_init(&timer->timer, &fl_timers, CLOCK_BOOTTIME);
-	bpf_timer_set_callback(&timer->timer, nat_sweep_tick);
+		return -ENOENT;
+	/* The kernel allocates without waiting for locks, so it may fail for a moment. */
+	for (i = 0; i < START_TRIES && err == -ENOMEM; i++)
+		err = bpf_timer_init(&timer->timer, &fl_timers, CLOCK_BOOTTIME);
+	/* Busy: an earlier agent did it; then only the callback is replaced. */
+	if (err && err != -EBUSY)
+		return err;
+	err = bpf_timer_set_callback(&timer->timer, nat_sweep_tick);
+	if (err)
+		return err;
+	timer->swept = clock_boot_s(); /* this agent's turn first */
 	return bpf_timer_start(&timer->timer, FL_NAT_SWEEP_S * 1000000000ull, 0);
 }
 

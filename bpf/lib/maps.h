@@ -27,6 +27,14 @@ struct {
 	__type(value, struct fl_frontend_row);
 } fl_frontends SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FL_FRONTENDS_MAX);
+	__type(key, struct fl_ip);
+	__type(value, struct fl_frontend_row);
+} fl_vips SEC(".maps");
+
 MAP_ARRAY(fl_services, struct fl_service_row, FL_SERVICES_DEFAULT, BPF_F_MMAPABLE);
 MAP_ARRAY(fl_names, struct fl_name_row, FL_SERVICES_DEFAULT, BPF_F_MMAPABLE);
 MAP_ARRAY(fl_slots, fl_slot, FL_SLOTS_DEFAULT, BPF_F_MMAPABLE);

@@ -28,6 +28,7 @@
 
 #define NAT_ORPHAN_S   10
 #define CLOCK_BOOTTIME 7
+#define START_TRIES    100
 
 struct nat_sweep {
 	__u32 now_s;

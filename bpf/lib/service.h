@@ -93,12 +93,16 @@ static __always_inline int frontend_lookup(struct pkt *p, bool explain)
 /** Whether a packet is for one of our addresses, and the service that owns it alone. */
 static __always_inline int frontend_lookup_address(struct pkt *p)
 {
+	struct fl_frontend_row *row;
 	struct fl_frontend_key key;
 
 	frontend_key(p, &key);
-	key.port = 0;
-	key.proto = 0;
-	return frontend_take(p, &key) ? 0 : -FL_PASS_NO_SERVICE;
+	row = bpf_map_lookup_elem(&fl_vips, &key.addr);
+	if (!row)
+		return -FL_PASS_NO_SERVICE;
+	p->service = row->service;
+	p->frontend = row->frontend;
+	return 0;
 }
 
 /**
@@ -107,8 +111,7 @@ static __always_inline int frontend_lookup_address(struct pkt *p)
  * that owns the address alone, or to nobody. A header cut short is malformed,
  * when it is for an address of ours.
  */
-static __always_inline int frontend_lookup_part(
-	struct pkt *p, enum pkt_part part, bool explain)
+static __always_inline int frontend_lookup_part(struct pkt *p, enum pkt_part part, bool explain)
 {
 	__u32 service = 0;
 	int err;

@@ -42,24 +42,23 @@ enum fl_state {
 
 /* ------------------------------------------------------------ frontends */
 
-/**
- * Key of `frontends`: compared as raw bytes.
- *
- * Besides its frontends each address has one row of its own, with port 0 and
- * protocol 0: it tells that the address is ours when a packet shows no port (a
- * later fragment, a header cut short). Its `service` is the one that owns every
- * frontend of the address, or 0 when several share it; `frontend` is any of that
- * service's with this address, or 0.
- */
+/** Key of `frontends`: compared as raw bytes. */
 struct fl_frontend_key {
 	struct fl_ip addr;
 	__be16 port; /**< 0 = every port of this address and protocol */
-	__u8 proto;  /**< IPPROTO_TCP or IPPROTO_UDP; 0 = the row of the address itself */
+	__u8 proto;  /**< IPPROTO_TCP or IPPROTO_UDP */
 	__u8 pad;    /**< always 0 */
 };
 _Static_assert(sizeof(struct fl_frontend_key) == 20, "key layout is ABI");
 
-/** Value of `frontends`: one aligned 8-byte store. */
+/**
+ * Value of `frontends`: one aligned 8-byte store.
+ *
+ * Also of `vips` (hash by struct fl_ip), which has a row for each address of the
+ * frontends, for packets that show no port (a later fragment, a header cut
+ * short). There `service` is the one that owns every frontend of the address, or 0
+ * when several share it, and `frontend` any of that service's, or 0.
+ */
 struct fl_frontend_row {
 	__u32 service;  /**< index into `services` */
 	__u32 frontend; /**< index into `frontend_stats`; stable, like all ids */
@@ -328,6 +327,7 @@ struct fl_meta_row {
  */
 #define FL_MAPS(X)                                                                                 \
 	X(frontends)                                                                               \
+	X(vips)                                                                                    \
 	X(services)                                                                                \
 	X(names)                                                                                   \
 	X(slots)                                                                                   \

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "kernel/nat.h"
 #include "kernel/reader.h"
 #include "lib/netns.h"
@@ -96,7 +97,8 @@ static struct fl_flow flow(uint32_t n)
 static void put(unsigned generation, uint32_t n)
 {
 	struct fl_flow key = flow(n);
-	struct fl_nat_entry entry = { .endpoint = n };
+	/* Seen tomorrow: the kernel's own sweep has no reason to touch it. */
+	struct fl_nat_entry entry = { .endpoint = n, .seen = fl_clock_boot_s() + 86400 };
 
 	cr_assert_eq(bpf_map_update_elem(maps->nat_fd[generation], &key, &entry, BPF_NOEXIST), 0);
 }

@@ -240,7 +240,10 @@ void edge_frontends_epoch(uint32_t add)
 
 void edge_address(const char *addr, uint32_t service, uint32_t frontend)
 {
-	edge_frontend(addr, 0, 0, service, frontend);
+	struct fl_frontend_row row = { service, frontend };
+	struct fl_ip ip = parse(addr);
+
+	cr_assert_eq(bpf_map_update_elem(map_fd(edge->maps.fl_vips), &ip, &row, 0), 0, "%m");
 }
 
 void edge_endpoint(uint32_t id, const char *addr, uint16_t port, uint32_t nexthop)

@@ -51,7 +51,7 @@ void edge_slot(uint32_t service, enum fl_family family, uint32_t slot, fl_slot v
 void edge_frontend(const char *addr, uint16_t port, uint8_t proto, uint32_t service, uint32_t id);
 /** What tells programs that remembered frontends are old; edge_frontend does that itself. */
 void edge_frontends_epoch(uint32_t add);
-/** The row of an address; see struct fl_frontend_key. */
+/** The row of an address in `vips`. */
 void edge_address(const char *addr, uint32_t service, uint32_t frontend);
 void edge_endpoint(uint32_t id, const char *addr, uint16_t port, uint32_t nexthop);
 void edge_state(uint32_t endpoint, enum fl_state state);

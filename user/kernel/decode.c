@@ -397,6 +397,7 @@ static const struct {
 	value_decoder *value;
 } decoders[FL_MAP_COUNT] = {
 	[FL_MAP_frontends] = { frontend_key, frontend_value },
+	[FL_MAP_vips] = { address_key, frontend_value },
 	[FL_MAP_services] = { index_key, service_value },
 	[FL_MAP_names] = { index_key, name_value },
 	[FL_MAP_slots] = { index_key, slot_value },

@@ -44,6 +44,7 @@ static const struct {
 	uint32_t key_size, value_size;
 } sizes[] = {
 	{ FL_MAP_frontends, sizeof(struct fl_frontend_key), sizeof(struct fl_frontend_row) },
+	{ FL_MAP_vips, sizeof(struct fl_ip), sizeof(struct fl_frontend_row) },
 	{ FL_MAP_pins, sizeof(struct fl_flow), sizeof(struct fl_pin) },
 	{ FL_MAP_opening, sizeof(struct fl_flow), sizeof(struct fl_pin) },
 	{ FL_MAP_last_loss, 4, 4 },

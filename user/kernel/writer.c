@@ -13,6 +13,7 @@
 #include "kernel/rows.h"
 #include "kernel/settler.h"
 #include "kernel/tables.h"
+#include "kernel/vips.h"
 #include "model/ids.h"
 
 /* How often tables that wait for another size are tried again. */
@@ -28,6 +29,7 @@ struct fl_writer {
 	struct fl_writes writes;
 	uint32_t *resting; /**< room for every endpoint's number */
 	bool any_resting;
+	bool vips_differ; /* frontends were written since `vips` was */
 	uint32_t now_s;   /**< of the last call that was told */
 	uint32_t swept_s; /**< when the last sweep was, or this writer was made */
 	uint32_t tried_s; /**< when tables that wait were last tried again */
@@ -58,6 +60,7 @@ int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_wr
 		return r;
 	}
 	fl_frontend_rows_forget(maps);
+	writer->vips_differ = true;
 	*ret = writer;
 	return 0;
 }
@@ -173,6 +176,7 @@ static int put_frontend(struct fl_writer *writer, const struct fl_service *servi
 		return fl_fail(failure, r, "cannot write the frontend %s of %s: %s",
 			fl_frontend_format(frontend, text), service->name, fl_log_errno(r));
 	writer->writes.frontends += (uint64_t)r;
+	writer->vips_differ |= r > 0;
 	return 0;
 }
 
@@ -188,6 +192,7 @@ static int remove_frontend(
 	if (r == 0)
 		return 0;
 	writer->writes.frontends++;
+	writer->vips_differ = true;
 	fl_ids_release_frontend(writer->ids, frontend->id);
 	return 0;
 }
@@ -395,8 +400,22 @@ int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot
 
 /* --------------------------------------------------------------------- rest */
 
+/* What cannot be written stays as it was: it matters to fragments alone. */
+static void put_vips(struct fl_writer *writer, const struct fl_snapshot *snapshot)
+{
+	int r = fl_vips_put(writer->maps, snapshot);
+
+	writer->vips_differ = r < 0;
+	if (r < 0)
+		fl_log(FL_LOG_WARNING, "kernel",
+			"cannot write the addresses of frontends: fragments may be dropped",
+			FL_ERR(r));
+}
+
 void fl_writer_follow(struct fl_writer *writer, struct fl_snapshot *snapshot)
 {
+	if (writer->vips_differ)
+		put_vips(writer, snapshot);
 	fl_snapshot_ref(snapshot);
 	fl_snapshot_unref(writer->snapshot);
 	writer->snapshot = snapshot;
