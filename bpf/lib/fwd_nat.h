@@ -45,16 +45,15 @@ static __always_inline int nat_hop(const struct pkt *p, const struct fl_flow *to
 static __always_inline int nat_forward(struct pkt *p, bool explain)
 {
 	struct nat_connect c = {
-		.region = p->region,
 		.service = p->service,
 		.frontend = p->frontend,
 		.hash = p->hash,
 		.family = p->family,
-		.slot = FL_NO_SLOT,
 		.tcp_flags = p->tcp_flags,
 		.explain = explain,
 	};
 	struct hop hop;
+	__u32 index;
 	int err;
 
 	err = hops_check(p);
@@ -64,8 +63,8 @@ static __always_inline int nat_forward(struct pkt *p, bool explain)
 	err = nat_connect(&c);
 	p->endpoint = c.endpoint;
 	p->pinned = c.pinned;
-	p->slot = c.slot;
-	p->value = c.value;
+	if (explain && !c.pinned && err != -FL_DROP_NO_FLOW)
+		slot_lookup(p->region, p->hash, &p->slot, &index, &p->value);
 	if (err || explain)
 		return err;
 	err = nat_hop(p, &c.flow, &hop);

@@ -36,7 +36,6 @@ struct moving {
 
 	__u8 pinned;    /**< set: a pin decided */
 	__u32 endpoint; /**< set: where it goes; 0 = nowhere */
-	fl_slot value;  /**< set: the slot that decided */
 };
 
 /** Values that bpf_loop understands: whether to go on. */
@@ -44,7 +43,7 @@ enum moving_result { MOVING_AGAIN = 0, MOVING_DONE = 1 };
 
 static __always_inline __u8 endpoint_state(__u32 id)
 {
-	struct fl_endpoint_row *row = bpf_map_lookup_elem(&fl_endpoints, &id);
+	struct fl_endpoint_row *row = endpoint_row(id);
 
 	return row ? row->state : FL_DOWN;
 }
@@ -55,14 +54,14 @@ static __always_inline __u8 endpoint_state(__u32 id)
  */
 static __always_inline __u32 moving_before(const struct moving *m, fl_slot value)
 {
-	__u32 service = m->service, index;
+	__u32 index;
 	struct fl_service_row *row;
 	fl_region region;
 	fl_slot *slot;
 
 	if (!fl_slot_is_old(value))
 		return fl_slot_before(value);
-	row = bpf_map_lookup_elem(&fl_services, &service);
+	row = service_row(m->service);
 	if (!row)
 		return fl_slot_before(value);
 	region = READ_ONCE(row->old_region[m->family == FL_IPV4 ? FL_IPV4 : FL_IPV6]);
@@ -239,7 +238,7 @@ static long moving_try(__u32 round, struct moving *m)
 	(void)round;
 	if (!slot || !row)
 		return MOVING_DONE;
-	m->value = q.slot = READ_ONCE(*slot);
+	q.slot = READ_ONCE(*slot);
 	m->pinned = 0;
 	if (!fl_slot_is_moving(q.slot)) {
 		m->endpoint = fl_slot_now(q.slot);
@@ -299,22 +298,86 @@ static __always_inline enum fl_packet moving_packet(const struct pkt *p, __u8 ud
 	return fl_packet_of_udp(udp, udp == FL_UDP_QUIC && quic_opens(p));
 }
 
-/** Choose the endpoint of a packet whose slot moves. @param index  of the slot in `slots` */
-static __always_inline void moving_select(struct pkt *p, __u32 index, bool explain)
+/** What moving_decide is asked, in one word. */
+#define MOVING_ASK(ip, l4, proto, packet, family, explain, fragment)                               \
+	((__u64)(ip) | (__u64)(l4) << 16 | (__u64)(proto) << 32 | (__u64)(packet) << 40 |          \
+		(__u64)(family) << 48 | (__u64)(explain) << 56 | (__u64)(fragment) << 57)
+#define MOVING_ASK_IP(ask)       ((__u32)(ask) & 0xff)
+#define MOVING_ASK_L4(ask)       ((__u32)((ask) >> 16) & 0x1fff)
+#define MOVING_ASK_PROTO(ask)    ((__u8)((ask) >> 32))
+#define MOVING_ASK_PACKET(ask)   ((__u8)((ask) >> 40))
+#define MOVING_ASK_FAMILY(ask)   ((__u8)((ask) >> 48))
+#define MOVING_ASK_EXPLAIN(ask)  ((ask) >> 56 & 1)
+#define MOVING_ASK_FRAGMENT(ask) ((ask) >> 57 & 1)
+
+/** And what it answers. */
+#define MOVING_ENDPOINT(answer) ((__u32)(answer))
+#define MOVING_PINNED(answer)   ((answer) >> 32 & 1)
+
+/** The key of the packet's flow, from the frame. @return whether it could be read */
+static __always_inline bool moving_key(struct xdp_md *ctx, __u64 ask, struct fl_flow *key)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const struct iphdr *ip = data + MOVING_ASK_IP(ask);
+	const struct ipv6hdr *ip6 = (void *)ip;
+	const __be16 *ports = data + MOVING_ASK_L4(ask);
+
+	if ((void *)(ip + 1) > end)
+		return false;
+	if (MOVING_ASK_FAMILY(ask) == FL_IPV4) {
+		ip_from_ipv4(&key->saddr, ip->saddr);
+		ip_from_ipv4(&key->daddr, ip->daddr);
+	} else {
+		if ((void *)(ip6 + 1) > end)
+			return false;
+		ip_from_ipv6(&key->saddr, &ip6->saddr);
+		ip_from_ipv6(&key->daddr, &ip6->daddr);
+	}
+	key->proto = MOVING_ASK_PROTO(ask);
+	if (MOVING_ASK_FRAGMENT(ask))
+		return true;
+	if ((void *)(ports + 2) > end)
+		return false;
+	key->sport = ports[0];
+	key->dport = ports[1];
+	return true;
+}
+
+/**
+ * Choose the endpoint of a packet whose slot moves: again, for as long as others
+ * come between. A global function, so that the verifier walks through it once,
+ * and not once for every way that leads here; so it reads the frame anew.
+ *
+ * @param index  of the slot, in `slots`
+ * @return see MOVING_ENDPOINT
+ */
+__noinline __u64 moving_decide(
+	struct xdp_md *ctx, __u64 ask, __u32 index, __u32 hash, __u32 service)
 {
 	struct moving m = {
 		.index = index,
-		.hash = p->hash,
-		.service = p->service,
+		.hash = hash,
+		.service = service,
 		.second = clock_boot_s(),
-		.packet = moving_packet(p, p->udp),
-		.family = p->family,
-		.explain = explain,
+		.packet = MOVING_ASK_PACKET(ask),
+		.family = MOVING_ASK_FAMILY(ask),
+		.explain = MOVING_ASK_EXPLAIN(ask),
 	};
 
-	flow_key(p, &m.key);
+	if (!moving_key(ctx, ask, &m.key))
+		return 0;
 	bpf_loop(MOVING_TRIES, moving_try, &m, 0);
-	p->value = m.value;
-	p->endpoint = m.endpoint;
-	p->pinned = m.pinned;
+	return (__u64)m.pinned << 32 | m.endpoint;
+}
+
+static __always_inline void moving_select(struct pkt *p, __u32 index, bool explain)
+{
+	void *data = (void *)(long)p->ctx->data;
+	__u64 answer = moving_decide(p->ctx,
+		MOVING_ASK((__u32)(p->ip - data), (__u32)(p->l4 - data), p->proto,
+			moving_packet(p, p->udp), p->family, explain, p->fragment),
+		index, p->hash, p->service);
+
+	p->endpoint = MOVING_ENDPOINT(answer);
+	p->pinned = MOVING_PINNED(answer);
 }

@@ -18,19 +18,15 @@
 /** Question and answer; it never holds a packet, so that one copy serves both families. */
 struct nat_connect {
 	struct fl_flow flow; /**< as the client sends; set: as the packet must leave */
-	fl_region region;
-	fl_slot value; /**< set: the slot that was read */
 	__u32 service;
 	__u32 frontend;
 	__u32 hash;
 	__u32 family;
 	__u32 endpoint; /**< set */
-	__u32 slot;     /**< set: FL_NO_SLOT when none was read */
 	__u8 tcp_flags;
 	__u8 explain; /**< decide, but write nothing; then flow is not set for a new one */
 	__u8 pinned;  /**< set: the connection was in the table */
 	__u8 opened;  /**< set: the packet begins a connection */
-	__u8 pad[4];
 };
 
 /** Remember that a packet went by in the direction of `entry`. */
@@ -77,8 +73,7 @@ static __always_inline int nat_judge(const struct nat_connect *c, const struct f
 	const struct fl_nat_entry *reply, __u32 now_s)
 {
 	bool opens = tcp_opens(c->tcp_flags);
-	__u32 endpoint = entry->endpoint;
-	struct fl_endpoint_row *row = bpf_map_lookup_elem(&fl_endpoints, &endpoint);
+	struct fl_endpoint_row *row = endpoint_row(entry->endpoint);
 	__u8 state = row ? row->state : FL_DOWN;
 
 	if (!fl_state_takes_old(state)) {
@@ -114,15 +109,21 @@ static __always_inline int nat_choose(struct nat_connect *c, struct nat_open *o,
 {
 	__u8 seen = c->flow.proto == IPPROTO_TCP ? FL_NAT_SEEN_SYN : FL_NAT_SEEN_ACK;
 	struct fl_endpoint_row *endpoint;
-	__u32 id, index;
+	struct fl_service_row *service;
+	__u32 slot, index;
+	fl_slot value;
 	int err;
 
-	err = slot_lookup(c->region, c->hash, &c->slot, &index, &c->value);
+	service = service_row(c->service);
+	if (!service)
+		return -FL_DROP_INTERNAL;
+	err = slot_lookup(READ_ONCE(service->region[c->family == FL_IPV4 ? FL_IPV4 : FL_IPV6]),
+		c->hash, &slot, &index, &value);
 	if (err)
 		return err;
-	c->endpoint = id = fl_slot_now(c->value);
-	endpoint = bpf_map_lookup_elem(&fl_endpoints, &id);
-	if (!endpoint || !id || endpoint->state != FL_UP || endpoint->family != c->family)
+	c->endpoint = fl_slot_now(value);
+	endpoint = endpoint_row(c->endpoint);
+	if (!endpoint || !c->endpoint || endpoint->state != FL_UP || endpoint->family != c->family)
 		return -FL_DROP_NO_ENDPOINT;
 	err = nat_open_prepare(c, o, endpoint);
 	if (err || c->explain)
@@ -130,7 +131,7 @@ static __always_inline int nat_choose(struct nat_connect *c, struct nat_open *o,
 
 	o->family = c->family;
 	o->hash = c->hash;
-	o->entry.endpoint = id;
+	o->entry.endpoint = c->endpoint;
 	o->entry.frontend = c->frontend;
 	o->entry.service = c->service;
 	o->entry.seen = now_s;
@@ -144,18 +145,23 @@ static __always_inline int nat_choose(struct nat_connect *c, struct nat_open *o,
 }
 
 /**
- * Find or open the connection of a packet. Out of line for the sake of the stack.
- * (Linux 6.1 would not look up by a key in memory that a global function was handed.)
+ * Find or open the connection of a packet. A global function, so that the verifier
+ * walks through it once, and not once for every way that leads here. Linux 6.1 does
+ * not look up by a key in memory that such a function was handed: keys are copied.
  * @return 0 or a negative reason
  */
-static __noinline int nat_connect(struct nat_connect *c)
+__noinline int nat_connect(struct nat_connect *c)
 {
 	struct fl_nat_entry *entry, *reply;
 	struct nat_open o = { 0 };
 	__u32 now_s = clock_boot_s();
+	__u8 proto;
 	int verdict;
 
-	entry = nat_find(&c->flow);
+	if (!c)
+		return -FL_DROP_INTERNAL;
+	o.reply = c->flow;
+	entry = nat_find(&o.reply);
 	if (!entry) {
 		if (c->flow.proto == IPPROTO_TCP && !tcp_opens(c->tcp_flags))
 			return -FL_DROP_NO_FLOW;
@@ -169,12 +175,14 @@ static __noinline int nat_connect(struct nat_connect *c)
 	if (verdict < 0)
 		return verdict;
 	if (verdict == NAT_ANEW) {
+		o.entry.to = c->flow;
 		if (!c->explain)
-			nat_forget(&c->flow, &o.reply, entry->endpoint);
+			nat_forget(&o.entry.to, &o.reply, entry->endpoint);
 		return nat_choose(c, &o, now_s);
 	}
 
 	c->pinned = true;
+	proto = c->flow.proto;
 	c->flow = entry->to;
 	if (c->explain)
 		return 0;
@@ -184,6 +192,6 @@ static __noinline int nat_connect(struct nat_connect *c)
 			reply->flags = 0;
 		c->opened = true;
 	}
-	nat_touch(entry, c->flow.proto, c->tcp_flags, now_s);
+	nat_touch(entry, proto, c->tcp_flags, now_s);
 	return 0;
 }

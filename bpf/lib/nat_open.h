@@ -23,11 +23,11 @@
 struct nat_open {
 	struct fl_flow reply; /**< key: as the endpoint answers */
 	struct fl_nat_entry entry;
-	__u32 family;
 	__u32 hash;
 	__u32 pairs;
-	__u32 mask; /**< power of two ≥ pairs, less 1 */
-	__s32 err;  /**< 0 = no pair found yet, 1 = found, else -errno of the insert */
+	__s16 err;   /**< 0 = no pair found yet, 1 = found, else -errno of the insert */
+	__u8 family; /**< enum fl_family */
+	__u8 pad;
 };
 
 static __always_inline __u32 nat_ports(void)
@@ -57,10 +57,22 @@ static __always_inline void nat_pair(struct nat_open *o, __u32 n)
 	o->reply.daddr.word[3] = ip->word[3];
 }
 
+/** The power of two that is no less than `pairs`, less 1. */
+static __always_inline __u32 nat_mask(__u32 pairs)
+{
+	__u32 mask = pairs - 1;
+
+	mask |= mask >> 1;
+	mask |= mask >> 2;
+	mask |= mask >> 4;
+	mask |= mask >> 8;
+	return mask | mask >> 16;
+}
+
 /** One step of the walk. @return 1 to stop */
 static long nat_try(__u32 index, struct nat_open *o)
 {
-	__u32 n = (o->hash + index * (o->hash >> 16 | 1)) & o->mask;
+	__u32 n = (o->hash + index * (o->hash >> 16 | 1)) & nat_mask(o->pairs);
 	void *table;
 	int err;
 
@@ -90,7 +102,11 @@ static long nat_try(__u32 index, struct nat_open *o)
 	return 1;
 }
 
-/** Insert the forward entry of a connection that has its port. */
+/**
+ * Insert the forward entry of a connection that has its port. Keys take turns in
+ * o->reply: the stack has no room for two, and `forward` may lie where Linux 6.1
+ * does not look keys up.
+ */
 static __always_inline int nat_open_forward(
 	struct nat_open *o, const struct fl_flow *forward, __u8 seen)
 {
@@ -101,16 +117,19 @@ static __always_inline int nat_open_forward(
 	fl_flow_reverse(&o->reply, &o->entry.to);
 	o->entry.dir = 0;
 	o->entry.flags = seen;
-	err = table ? map_update(table, forward, &o->entry, BPF_NOEXIST) : -ENOENT;
+	o->reply = *forward;
+	err = table ? map_update(table, &o->reply, &o->entry, BPF_NOEXIST) : -ENOENT;
 	if (!err)
 		return 0;
 
+	fl_flow_reverse(&o->entry.to, &o->reply);
 	if (nat_remove(&o->reply))
 		nat_used_put(o->entry.endpoint, o->reply.proto);
 	if (err != -EEXIST)
 		return -FL_DROP_TABLE_FULL;
 	/* Another packet of this flow was faster: what it chose is the answer. */
-	other = nat_find(forward);
+	o->reply = *forward;
+	other = nat_find(&o->reply);
 	if (!other)
 		return -FL_DROP_NO_FLOW;
 	o->entry.to = other->to;
@@ -124,7 +143,7 @@ static __always_inline int nat_open_forward(
  * @param o        family, hash, entry.{endpoint,frontend,service,seen} and reply (the
  *                 endpoint; the source too, where no list is configured) are filled
  *                 in; entry.to is what packets of the client must leave with, on success
- * @param forward  key: as the client sends
+ * @param forward  as the client sends; copied where it is a key
  * @param seen     FL_NAT_SEEN_* of the packet at hand
  * @param bounded  whether `nat_used` counts what the pairs are taken by: not for an
  *                 endpoint of all ports, of which each has all pairs
@@ -140,12 +159,6 @@ static __always_inline int nat_open(
 	if (!used)
 		return -FL_DROP_INTERNAL;
 	o->pairs = nat_ports() * (sources ? sources : 1);
-	o->mask = o->pairs - 1;
-	o->mask |= o->mask >> 1;
-	o->mask |= o->mask >> 2;
-	o->mask |= o->mask >> 4;
-	o->mask |= o->mask >> 8;
-	o->mask |= o->mask >> 16;
 
 	if (__sync_fetch_and_add(used, 1) >= o->pairs && bounded) {
 		__sync_fetch_and_add(used, -1);
@@ -157,7 +170,7 @@ static __always_inline int nat_open(
 	o->entry.dir = FL_NAT_REPLY;
 	o->entry.flags = 0;
 	o->err = 0;
-	bpf_loop(o->mask + 1, nat_try, o, 0);
+	bpf_loop(nat_mask(o->pairs) + 1, nat_try, o, 0);
 	if (o->err != 1) {
 		__sync_fetch_and_add(used, -1);
 		return o->err ? -FL_DROP_TABLE_FULL : -FL_DROP_NO_PORT;

@@ -13,8 +13,7 @@
 
 static __always_inline int service_lookup(struct pkt *p)
 {
-	__u32 service = p->service;
-	struct fl_service_row *row = bpf_map_lookup_elem(&fl_services, &service);
+	struct fl_service_row *row = service_row(p->service);
 
 	if (unlikely(!row))
 		return -FL_DROP_INTERNAL;
@@ -32,7 +31,7 @@ static __always_inline int service_lookup(struct pkt *p)
  */
 static __always_inline int endpoint_select(struct pkt *p, bool explain)
 {
-	__u32 id, index;
+	__u32 index;
 	int err;
 
 	err = slot_lookup(p->region, p->hash, &p->slot, &index, &p->value);
@@ -41,9 +40,8 @@ static __always_inline int endpoint_select(struct pkt *p, bool explain)
 	p->endpoint = fl_slot_now(p->value);
 	if (unlikely(fl_slot_is_moving(p->value)))
 		moving_select(p, index, explain);
-	id = p->endpoint;
-	p->to = bpf_map_lookup_elem(&fl_endpoints, &id);
-	if (unlikely(!p->to || !id || !fl_state_takes_old(p->to->state)))
+	p->to = endpoint_row(p->endpoint);
+	if (unlikely(!p->to || !p->endpoint || !fl_state_takes_old(p->to->state)))
 		return -FL_DROP_NO_ENDPOINT;
 	return 0;
 }

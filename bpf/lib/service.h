@@ -83,9 +83,11 @@ static __always_inline int frontend_lookup(struct pkt *p, bool explain)
 	}
 	err = frontend_search(p);
 	if (!err && memo && memo_may_be_kept(&key)) {
-		key.row.service = p->service;
-		key.row.frontend = p->frontend;
-		*memo = key;
+		memo->addr[0] = key.addr[0];
+		memo->addr[1] = key.addr[1];
+		memo->rest = key.rest;
+		memo->row.service = p->service;
+		memo->row.frontend = p->frontend;
 	}
 	return err;
 }

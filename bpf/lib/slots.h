@@ -11,6 +11,18 @@
  * Slot tables: from a region and a hash to the slot.
  */
 
+/* Rows by their number. */
+
+static __always_inline struct fl_service_row *service_row(__u32 id)
+{
+	return bpf_map_lookup_elem(&fl_services, &id);
+}
+
+static __always_inline struct fl_endpoint_row *endpoint_row(__u32 id)
+{
+	return bpf_map_lookup_elem(&fl_endpoints, &id);
+}
+
 /** @return the number of slots of a region; 0 when there is no table */
 static __always_inline __u32 region_size(fl_region region)
 {
