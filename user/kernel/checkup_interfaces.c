@@ -169,17 +169,29 @@ static void check_mtu(const struct patient *p)
 
 /* ------------------------------------------------------------------- veth */
 
+/** @return whether the other end is in this network namespace, so that it can be asked */
+static bool see_peer(const struct patient *p, struct fl_link *ret)
+{
+	return p->link.peer && !p->link.peer_elsewhere &&
+	       fl_netlink_link(p->netlink, NULL, p->link.peer, ret) == 0;
+}
+
 /** Frames that XDP sends into a veth are dropped unless the other end is ready. */
 static void check_veth_peer(const struct patient *p)
 {
+	struct fl_link peer = { .name = "PEER" };
+	char hint[96];
+
 	if (!p->told)
 		return;
+	see_peer(p, &peer);
+	snprintf(hint, sizeof(hint), "on the peer: ethtool -K %s gro on, or any XDP program",
+		peer.name);
 	if (p->features & FL_NETDEV_XMIT)
 		fl_checkup_add(p->checkup, "redirect", p->link.name, FL_CHECK_OK, NULL,
 			"the peer takes frames that XDP sends");
 	else
-		fl_checkup_add(p->checkup, "redirect", p->link.name, FL_CHECK_WARN,
-			"on the peer: ethtool -K PEER gro on, or any XDP program",
+		fl_checkup_add(p->checkup, "redirect", p->link.name, FL_CHECK_WARN, hint,
 			"the peer drops frames that XDP sends: it has neither GRO nor an XDP "
 			"program");
 }
@@ -191,8 +203,7 @@ static void check_veth_checksum(const struct patient *p)
 	char hint[64];
 	uint32_t on;
 
-	if (p->link.peer_elsewhere || !p->link.peer ||
-		fl_netlink_link(p->netlink, NULL, p->link.peer, &peer) < 0) {
+	if (!see_peer(p, &peer)) {
 		fl_checkup_add(p->checkup, "checksum", p->link.name, FL_CHECK_WARN,
 			"on the peer: ethtool -K PEER tx off",
 			"the peer is in another network namespace: if its transmit checksum "
