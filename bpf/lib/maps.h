@@ -89,8 +89,6 @@ struct {
 	__type(value, struct fl_pin);
 } fl_opening SEC(".maps");
 
-/** Boot second of each service's last loss of a pin. */
-MAP_PERCPU(fl_last_loss, __u32, FL_SERVICES_DEFAULT);
 MAP_ARRAY(fl_pressure, struct fl_pressure_row, 1, BPF_F_MMAPABLE);
 
 struct fl_timer {

@@ -337,7 +337,6 @@ struct fl_meta_row {
 	X(nat_used)                                                                                \
 	X(pins)                                                                                    \
 	X(opening)                                                                                 \
-	X(last_loss)                                                                               \
 	X(pressure)                                                                                \
 	X(reasons)                                                                                 \
 	X(frontend_stats)                                                                          \

@@ -132,7 +132,6 @@ void edge_open(const struct fl_edge_conf *conf)
 	bpf_map__set_max_entries(edge->maps.fl_nat_used, 256);
 	bpf_map__set_max_entries(edge->maps.fl_services, 64);
 	bpf_map__set_max_entries(edge->maps.fl_names, 64);
-	bpf_map__set_max_entries(edge->maps.fl_last_loss, 64);
 	bpf_map__set_max_entries(edge->maps.fl_frontend_stats, 64);
 	bpf_map__set_max_entries(edge->maps.fl_pins, edge_pins_max);
 	log[0] = '\0';

@@ -289,19 +289,6 @@ static json_t *pin_value(const struct fl_maps *maps, const void *key, const void
 		decode_family(pin->family));
 }
 
-static json_t *last_loss_value(const struct fl_maps *maps, const void *key, const void *value)
-{
-	uint32_t last = 0;
-
-	for (unsigned cpu = 0; cpu < maps->cpus; cpu++) {
-		uint32_t part = (uint32_t)((const uint64_t *)value)[cpu];
-
-		last = part > last ? part : last;
-	}
-	return json_pack("{so so}", "service", service_name(maps, *(const uint32_t *)key), "last",
-		decode_time(last));
-}
-
 static json_t *pressure_value(const struct fl_maps *maps, const void *key, const void *value)
 {
 	const struct fl_pressure_row *row = value;
@@ -407,7 +394,6 @@ static const struct {
 	[FL_MAP_nat_used] = { index_key, nat_used_value },
 	[FL_MAP_pins] = { flow_key, pin_value },
 	[FL_MAP_opening] = { flow_key, pin_value },
-	[FL_MAP_last_loss] = { index_key, last_loss_value },
 	[FL_MAP_pressure] = { index_key, pressure_value },
 	[FL_MAP_reasons] = { reason_key, reason_value },
 	[FL_MAP_frontend_stats] = { index_key, frontend_stats_value },

@@ -47,7 +47,6 @@ static const struct {
 	{ FL_MAP_vips, sizeof(struct fl_ip), sizeof(struct fl_frontend_row) },
 	{ FL_MAP_pins, sizeof(struct fl_flow), sizeof(struct fl_pin) },
 	{ FL_MAP_opening, sizeof(struct fl_flow), sizeof(struct fl_pin) },
-	{ FL_MAP_last_loss, 4, 4 },
 	{ FL_MAP_reasons, 4, 8 },
 	{ FL_MAP_frontend_stats, 4, sizeof(struct fl_frontend_stats) },
 	{ FL_MAP_endpoint_stats, 4, sizeof(struct fl_endpoint_stats) },
@@ -65,7 +64,6 @@ uint32_t fl_map_rows(enum fl_map map, const struct fl_limits *limits)
 	switch (map) {
 	case FL_MAP_services:
 	case FL_MAP_names:
-	case FL_MAP_last_loss:
 		return limits->services + 1;
 	case FL_MAP_endpoints:
 	case FL_MAP_nat_used:
