@@ -45,7 +45,10 @@ endif
 
 WARNINGS := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla \
 	-Wno-missing-field-initializers
-ifdef SANITIZE
+ifdef FUZZ
+  OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+  LDFLAGS  += -fsanitize=fuzzer,address,undefined
+else ifdef SANITIZE
   OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
   LDFLAGS  += -fsanitize=address,undefined
 else
@@ -75,6 +78,7 @@ BPF_TEST_SOURCES := $(wildcard tests/bpf/*.c tests/bpf/*/*.c)
 BENCH_BPF        := $(wildcard tests/bench/*.bpf.c)
 BENCH_SKELETONS  := $(BENCH_BPF:%.bpf.c=$(O)/%.skel.h)
 BENCH_SOURCES    := $(filter-out $(BENCH_BPF),$(wildcard tests/bench/*.c))
+FUZZERS          := $(patsubst tests/fuzz/fuzz_%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_OBJECTS     := $(patsubst %.c,$(O)/%.o,$(TEST_LIB_SOURCES) $(UNIT_SOURCES) $(BPF_TEST_SOURCES) $(BENCH_SOURCES))
 
 .PHONY: all objects programs tests man
@@ -82,6 +86,7 @@ objects: $(USER_OBJECTS) $(patsubst %.c,$(O)/%.o,$(wildcard user/*.c)) $(TEST_OB
 all: programs man ## Build both programs and the man pages
 programs: $(PROGRAMS)
 tests: $(O)/tests/unit-tests $(O)/tests/bpf-tests ## Build the test programs of the C rings
+fuzzers: $(FUZZERS)
 man: $(MAN_PAGES)
 
 ifdef DEPS_MISSING
@@ -124,6 +129,25 @@ $(O)/tests/bpf-tests: $(BPF_TEST_SOURCES:%.c=$(O)/%.o) $(TEST_LIB_SOURCES:%.c=$(
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcriterion $(LDLIBS)
 
+# Fuzzers: built by `make FUZZ=1 O=build/fuzz CC=clang-19 fuzzers`. The programs' own
+# sources are compiled for the host there: frames are not aligned, and callbacks have
+# the types that the kernel calls them by. What stands in for the kernel and the
+# world is fast rather than checked.
+FUZZ_MODEL := $(patsubst %,$(O)/tests/fuzz/%.o,native world headers build)
+FUZZ_EDGE  := $(patsubst %,$(O)/tests/fuzz/%.o,edge_native spec spec_slot spec_nat check)
+$(O)/tests/fuzz/%.o: CPPFLAGS += -Itests
+$(O)/tests/fuzz/native.o $(O)/tests/fuzz/world.o: OPTIMISE := -O2 -g
+$(O)/tests/fuzz/native.o: CPPFLAGS += -Itests/fuzz/shim
+$(O)/tests/fuzz/%_native.o: CPPFLAGS := -Itests/fuzz/shim -Ibpf $(CPPFLAGS)
+$(O)/tests/fuzz/%_native.o: CFLAGS += -fno-strict-aliasing -fno-sanitize=alignment,function \
+	-Wno-missing-prototypes
+$(O)/fuzz/edge: $(FUZZ_MODEL) $(FUZZ_EDGE)
+$(O)/fuzz/target: $(FUZZ_MODEL) $(O)/tests/fuzz/target_native.o
+$(O)/fuzz/%: $(O)/tests/fuzz/fuzz_%.o $(LIBRARY)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LDLIBS)
+
 $(O)/tests/bench/bench: $(BENCH_SOURCES:%.c=$(O)/%.o) $(LIBRARY)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -137,7 +161,7 @@ $(O)/man/%: user/man/%.scd
 
 # ------------------------------------------------------------------ commands
 
-.PHONY: run test test-unit test-bpf test-e2e test-kernels bench install uninstall install-deps format lint clean help
+.PHONY: run test test-unit test-bpf test-e2e test-kernels bench fuzz fuzzers install uninstall install-deps format lint clean help
 
 run: ## Build, bring up the lab and watch traffic being spread (CONFIG=FILE runs the agent here)
 	$(Q)scripts/install-deps.sh build lab
@@ -160,6 +184,11 @@ bench: ## Measure the edge path beside yardsticks (root; also build/bench.json)
 	$(Q)scripts/install-deps.sh build bench
 	$(Q)$(MAKE) --no-print-directory programs $(O)/tests/bench/bench
 	$(Q)$(O)/tests/bench/bench --json $(O)/bench.json
+
+fuzz: ## Fuzz each target for FUZZ_SECONDS (60); findings end up in build/fuzz/findings
+	$(Q)scripts/install-deps.sh build test
+	$(Q)$(MAKE) --no-print-directory O=build/fuzz CC=clang-19 FUZZ=1 fuzzers
+	$(Q)tests/fuzz/run
 
 install-deps: ## Install what building and testing need (apt)
 	$(Q)scripts/install-deps.sh build lab test

@@ -49,7 +49,9 @@ static __always_inline void nat_pair(struct nat_open *o, __u32 n)
 	/* The verifier takes a 32-bit quotient for any 64-bit number (6.18: "math between
 	 * map_value pointer and register with unbounded min value"), and the compiler
 	 * drops a test that cannot fail. */
+#ifdef __bpf__
 	asm volatile("%0 &= %1" : "+r"(source) : "i"(FL_NAT_SOURCES_MAX - 1));
+#endif
 	ip = &fl_conf.nat_source[family][source];
 	o->reply.daddr.word[0] = ip->word[0];
 	o->reply.daddr.word[1] = ip->word[1];

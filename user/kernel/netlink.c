@@ -125,9 +125,11 @@ static void parse_xdp(const struct nlattr *xdp, struct fl_link *ret)
 	const struct nlattr *attr;
 
 	mnl_attr_for_each_nested(attr, xdp) {
-		if (mnl_attr_get_type(attr) == IFLA_XDP_ATTACHED)
+		if (mnl_attr_get_type(attr) == IFLA_XDP_ATTACHED &&
+			mnl_attr_validate(attr, MNL_TYPE_U8) >= 0)
 			ret->xdp_mode = mnl_attr_get_u8(attr);
-		if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID)
+		if (mnl_attr_get_type(attr) == IFLA_XDP_PROG_ID &&
+			mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
 			ret->xdp_prog = mnl_attr_get_u32(attr);
 	}
 }
@@ -154,7 +156,8 @@ bool fl_link_parse(const struct nlmsghdr *message, struct fl_link *ret)
 				strncpy(link.name, mnl_attr_get_str(attr), sizeof(link.name) - 1);
 			break;
 		case IFLA_MTU:
-			link.mtu = mnl_attr_get_u32(attr);
+			if (mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+				link.mtu = mnl_attr_get_u32(attr);
 			break;
 		case IFLA_ADDRESS:
 			link.has_mac = mnl_attr_get_payload_len(attr) == sizeof(link.mac);
@@ -162,7 +165,8 @@ bool fl_link_parse(const struct nlmsghdr *message, struct fl_link *ret)
 				memcpy(link.mac, mnl_attr_get_payload(attr), sizeof(link.mac));
 			break;
 		case IFLA_LINK:
-			link.peer = mnl_attr_get_u32(attr);
+			if (mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+				link.peer = mnl_attr_get_u32(attr);
 			break;
 		case IFLA_LINK_NETNSID:
 			link.peer_elsewhere = true;

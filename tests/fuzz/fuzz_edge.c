@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+
+/*
+ * The edge path against its model: an input is a world (switches, states, slots) and
+ * up to 48 steps in it, which are packets of clients, answers of endpoints, time that
+ * passes, a sweep, and changes that an agent makes. After each packet the reason,
+ * the verdict, the counters and every byte that comes out are compared; before it
+ * `explain` is asked, which must agree and change nothing.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "build.h"
+#include "check.h"
+#include "edge_native.h"
+#include "native.h"
+
+#define STEPS_MAX 48
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static struct world w;
+static struct spec_state state;
+static struct fl_flow last; /**< how the last rewritten packet left for its endpoint */
+
+static const char *const names[] = {
+#define NAME(symbol, action, name, text) name,
+	FL_REASONS(NAME)
+};
+
+static int action_of(const struct spec_verdict *v)
+{
+	switch (v->reason) {
+#define ACTION(symbol, action, name, text)                                                         \
+	case symbol:                                                                               \
+		return action_##action(v);
+#define action_PASS(v) XDP_PASS
+#define action_DROP(v) XDP_DROP
+#define action_SENT(v) ((v)->ifindex == WORLD_INGRESS ? XDP_TX : XDP_REDIRECT)
+		FL_REASONS(ACTION)
+	case FL_REASON_COUNT:
+		break;
+	}
+	return -1;
+}
+
+static void world_states(struct input *in)
+{
+	/* Mostly up. */
+	static const uint8_t states[] = { FL_UP, FL_UP, FL_UP, FL_UP, FL_UP, FL_DRAINING, FL_DOWN,
+		FL_MAINTENANCE };
+	uint8_t a = input_8(in), b = input_8(in), i;
+
+	for (i = 1; i < WORLD_ENDPOINTS; i++)
+		w.state[i] = world_endpoints[i].number ? states[(a * i + b + i / 3) & 7] : FL_DOWN;
+	w.shuffle = input_8(in) % WORLD_SHUFFLES;
+}
+
+static void world_open(struct input *in)
+{
+	static const uint32_t headrooms[] = { 256, 256, 256, 0, 20, 39, 40, 19 };
+	static const uint8_t hash_bits[] = { 0, 8, 16, 32 };
+	uint8_t a = input_8(in), b = input_8(in), i;
+
+	memset(&w, 0, sizeof(w));
+	memset(&last, 0, sizeof(last));
+	state.connection_count = state.pin_count = 0;
+	w.now_s = native_now_s = 100000;
+	w.headroom = headrooms[a & 7];
+	w.conf.hash_seed = WORLD_SEED;
+	w.conf.nat_port_min = a & 8 ? 2000 : FL_NAT_PORT_MIN_DEFAULT;
+	w.conf.nat_port_max = a & 8 ? 2000 + (a >> 4 & 3) : FL_NAT_PORT_MAX_DEFAULT;
+	w.conf.tunnel_hash_bits[FL_IPV4] = hash_bits[b & 3];
+	w.conf.tunnel_hash_bits[FL_IPV6] = hash_bits[b >> 2 & 3];
+	w.conf.nat_sources[FL_IPV4] = b >> 4 & 3;
+	w.conf.nat_sources[FL_IPV6] = b >> 6;
+	for (i = 0; i < 3; i++) {
+		w.conf.nat_source[FL_IPV4][i] = world_ip(FL_IPV4, WORLD_NET_NODE, 100 + i);
+		w.conf.nat_source[FL_IPV6][i] = world_ip(FL_IPV6, WORLD_NET_NODE, 100 + i);
+	}
+	world_states(in);
+	native_reset();
+	edge_native_fill(&w);
+}
+
+/** Ask `explain`, which must leave everything as it is. */
+static struct fl_explanation ask(const uint8_t *frame, uint32_t length, uint32_t ifindex)
+{
+	uint64_t before = native_digest();
+	struct fl_explanation answer = { 0 };
+	uint32_t out_length;
+
+	explain(native_frame(frame, length, w.headroom, ifindex));
+	if (native_digest() != before)
+		native_fail("explain: a map changed");
+	if (length >= sizeof(answer))
+		memcpy(&answer, native_frame_bytes(&out_length), sizeof(answer));
+	return answer;
+}
+
+static void check_explanation(const struct fl_explanation *e, const struct spec_verdict *v)
+{
+	if (e->magic != FL_EXPLANATION_MAGIC)
+		native_fail("explain: no answer");
+	if (!v->sent)
+		return; /* how a packet leaves is not asked */
+	if (e->reason != v->reason || e->endpoint != v->endpoint)
+		native_fail("explain: %s to %u, but it went to %u because of %s", names[e->reason],
+			e->endpoint, v->endpoint, names[v->reason]);
+}
+
+/** Find out which source the program gave to a connection that it opened. */
+static void complete(struct spec_verdict *v, const struct headers *h)
+{
+	struct fl_flow flow = spec_flow(h);
+	const struct fl_nat_entry *entry = edge_native_nat(&flow);
+	const char *wrong;
+
+	if (!entry)
+		native_fail("nat: no connection was opened");
+	wrong = spec_source(&w, &state, h, &entry->to, v);
+	if (wrong)
+		native_fail("nat: %s", wrong);
+}
+
+static void run_packet(const uint8_t *frame, uint32_t length)
+{
+	const __u64 *reasons = edge_native_reasons();
+	struct headers h = headers_read(frame, length);
+	struct fl_explanation explanation = ask(frame, length, WORLD_INGRESS);
+	__u64 before[FL_REASON_COUNT];
+	struct spec_verdict v;
+	const uint8_t *out;
+	uint32_t out_length, i, counted = 0, reason = 0;
+	const char *wrong;
+	int action;
+
+	memcpy(before, reasons, sizeof(before));
+	v = spec_judge(&w, &state, &h, frame, length);
+	action = edge(native_frame(frame, length, w.headroom, WORLD_INGRESS));
+	for (i = 0; i < FL_REASON_COUNT; i++) {
+		counted += (uint32_t)(reasons[i] - before[i]);
+		reason = reasons[i] != before[i] ? i : reason;
+	}
+	if (counted != 1)
+		native_fail("%u reasons were counted", counted);
+	if (v.opens)
+		complete(&v, &h);
+	if (reason != v.reason)
+		native_fail("it left with %s, the model says %s", names[reason], names[v.reason]);
+	if (action != action_of(&v))
+		native_fail(
+			"%s: action %d, the model says %d", names[reason], action, action_of(&v));
+	if (action == XDP_REDIRECT && native_redirected != v.ifindex)
+		native_fail("it left by %u, the model says %u", native_redirected, v.ifindex);
+	if (length >= sizeof(explanation))
+		check_explanation(&explanation, &v);
+	if (action != XDP_DROP) {
+		out = native_frame_bytes(&out_length);
+		wrong = check_output(&w, &v, &h, frame, length, out, out_length);
+		if (wrong)
+			native_fail("%s: %s", names[reason], wrong);
+	}
+	if (v.reason == FL_SENT && v.output == REWRITTEN)
+		last = v.to;
+}
+
+static void run_answer(struct input *in)
+{
+	uint8_t frame[BUILD_FRAME_MAX];
+	struct fl_flow answer = { .saddr = last.daddr,
+		.daddr = last.saddr,
+		.sport = last.dport,
+		.dport = last.sport,
+		.proto = last.proto };
+	uint32_t length;
+
+	if (!last.proto)
+		return;
+	length = build_answer(in, &answer, frame);
+	run_packet(frame, build_damage(in, frame, length));
+}
+
+static void run_sweep(void)
+{
+	struct fl_sweep args = { .now_s = w.now_s };
+	uint32_t expected = spec_sweep(&w, &state);
+
+	if (sweep(&args) || args.freed != expected)
+		native_fail("sweep: forgot %u connections, the model %u", args.freed, expected);
+}
+
+static void step(struct input *in)
+{
+	static const uint32_t seconds[] = { 1, 4, 6, 11, 61, 66, 301, 7441 };
+	uint8_t frame[BUILD_FRAME_MAX], what = input_8(in);
+	uint32_t length;
+
+	switch (what & 15) {
+	case 0:
+		length = build_raw(in, frame);
+		run_packet(frame, length);
+		break;
+	case 1 ... 7:
+		length = build_packet(in, frame);
+		run_packet(frame, length);
+		break;
+	case 8:
+	case 9:
+		length = build_packet(in, frame);
+		run_packet(frame, build_damage(in, frame, length));
+		break;
+	case 10 ... 12:
+		run_answer(in);
+		break;
+	case 13:
+		w.now_s = native_now_s += seconds[what >> 4 & 7];
+		break;
+	case 14:
+		run_sweep();
+		break;
+	case 15:
+		world_states(in);
+		edge_native_change(&w);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	struct input in = { bytes, bytes + size };
+	static bool open;
+	int i;
+
+	if (!open) {
+		native_fib = world_fib;
+		edge_native_open();
+		open = true;
+	}
+	world_open(&in);
+	for (i = 0; i < STEPS_MAX && in.at < in.end; i++)
+		step(&in);
+	return 0;
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "spec.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "fairlead/hash.h"
+#include "spec_nat.h"
+#include "spec_slot.h"
+
+struct fl_flow spec_flow(const struct headers *h)
+{
+	return (struct fl_flow){ .saddr = h->saddr,
+		.daddr = h->daddr,
+		.sport = htons(h->sport),
+		.dport = htons(h->dport),
+		.proto = h->proto };
+}
+
+/** Number of the frontend address that a packet is for; 0 = another address. */
+static uint8_t address_of(const struct headers *h)
+{
+	struct fl_ip ip;
+	uint8_t n;
+
+	for (n = 1; n <= WORLD_ADDRESSES; n++) {
+		ip = world_ip(h->family, WORLD_NET_FRONTEND, n);
+		if (!memcmp(&ip, &h->daddr, sizeof(ip)))
+			return n;
+	}
+	return 0;
+}
+
+/** The service of a frontend: one of exactly this port before one of all. 0 = none. */
+static uint8_t service_of(const struct headers *h)
+{
+	uint8_t address = address_of(h), any = 0;
+	uint32_t i;
+
+	for (i = 0; i < world_frontend_count; i++) {
+		const struct world_frontend *f = &world_frontends[i];
+
+		if (f->address != address || f->proto != h->proto)
+			continue;
+		if (f->port && f->port == h->dport)
+			return f->service;
+		if (!f->port)
+			any = f->service;
+	}
+	return any;
+}
+
+static uint32_t hash_of(const struct world *w, const struct headers *h)
+{
+	if (h->family == FL_IPV4)
+		return fl_hash_ipv4(w->conf.hash_seed, h->saddr.word[3], h->daddr.word[3],
+			htons(h->sport), htons(h->dport), h->proto);
+	return fl_hash_ipv6(w->conf.hash_seed, h->saddr.word, h->daddr.word, htons(h->sport),
+		htons(h->dport), h->proto);
+}
+
+static struct spec_verdict because(enum fl_reason reason)
+{
+	return (struct spec_verdict){ .reason = reason };
+}
+
+/** A fragment, or a header that is cut: whose is it, if we know? */
+static enum fl_reason judge_part(struct headers *h, uint32_t length, uint8_t *ret_service)
+{
+	uint8_t address = address_of(h), service = 0;
+
+	if (h->part == FIRST_FRAGMENT) {
+		service = service_of(h);
+		if (!service)
+			return FL_PASS_NO_SERVICE;
+	}
+	if (!address)
+		return FL_PASS_NO_SERVICE;
+	if (h->part == CUT || h->l3 + h->ip_len > length)
+		return FL_DROP_MALFORMED;
+	*ret_service = world_address_owner(address);
+	if (!*ret_service || (service && service != *ret_service))
+		return FL_DROP_FRAGMENT;
+	h->sport = h->dport = 0;
+	return FL_SENT;
+}
+
+/** Wrap a packet for the endpoint of a verdict, if it can be. */
+static void judge_tunnel(const struct world *w, const struct headers *h, struct spec_verdict *v)
+{
+	const struct world_endpoint *e = &world_endpoints[v->endpoint];
+	const struct world_hop *hop = &world_hops[e->hop];
+	uint32_t header = e->family == FL_IPV4 ? 20 : 40;
+	/* Tags go when the frame leaves through another interface, and make room. */
+	uint32_t freed = hop->ifindex == WORLD_INGRESS ? 0 : h->tags * 4;
+
+	if (!hop->ifindex)
+		v->reason = FL_DROP_NO_ROUTE;
+	else if (!h->hops)
+		v->reason = FL_DROP_TTL;
+	else if (hop->local)
+		v->reason = FL_PASS_LOCAL;
+	else if (h->ip_len + header > hop->mtu)
+		v->reason = FL_DROP_TOO_BIG;
+	else if (header > w->headroom + freed)
+		v->reason = FL_DROP_HEADROOM;
+	else if (hop->ifindex != WORLD_INGRESS && hop->ifindex != WORLD_EGRESS)
+		v->reason = FL_DROP_NO_ROUTE;
+	else {
+		v->reason = FL_SENT;
+		v->output = WRAPPED;
+		v->hop = e->hop;
+		v->sent = true;
+		v->macs = e->hop;
+		v->ifindex = hop->ifindex;
+	}
+}
+
+struct spec_verdict spec_judge(const struct world *w, struct spec_state *s, struct headers *h,
+	const uint8_t *frame, uint32_t length)
+{
+	struct spec_verdict v = { 0 };
+	uint8_t service = 0;
+
+	if (!h->readable)
+		return because(FL_PASS_UNREADABLE);
+	if (!h->is_ip)
+		return because(FL_PASS_NOT_IP);
+	if (h->part != CUT && h->proto != IPPROTO_TCP && h->proto != IPPROTO_UDP)
+		return because(FL_PASS_PROTOCOL);
+
+	if (h->part == WHOLE) {
+		service = service_of(h);
+		if (!service)
+			return spec_nat_reply(w, s, h, frame, length);
+		if (!headers_sound(h, frame, length))
+			return because(FL_DROP_MALFORMED);
+	} else {
+		v.reason = judge_part(h, length, &service);
+		if (v.reason != FL_SENT)
+			return v;
+	}
+	if (!world_services[service].in_use)
+		return because(FL_DROP_NO_TABLE);
+	v.hash = hash_of(w, h);
+	if (world_services[service].forward == FL_NAT) {
+		if (h->part != WHOLE)
+			return because(FL_DROP_FRAGMENT);
+		return spec_nat_forward(w, s, h, service, v.hash);
+	}
+	if (!world_services[service].has_table)
+		return because(FL_DROP_NO_TABLE);
+	v.endpoint = spec_slot_endpoint(w, s, h, frame, length, service, v.hash);
+	if (w->state[v.endpoint] != FL_UP && w->state[v.endpoint] != FL_DRAINING)
+		v.reason = FL_DROP_NO_ENDPOINT;
+	else
+		judge_tunnel(w, h, &v);
+	return v;
+}

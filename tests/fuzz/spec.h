@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "fairlead/reasons.h"
+#include "headers.h"
+#include "world.h"
+
+/**
+ * @file spec.h
+ * What the edge path has to do with a frame: a model, slow and plain, that shares
+ * with the programs what include/fairlead defines (hash, timeouts, flags) and
+ * nothing of bpf/lib.
+ *
+ * It remembers what connections and pins there are. It leaves one choice to the
+ * programs: the source address and port of a new nat connection, which
+ * spec_source tells it and which must be one that may be chosen.
+ */
+#define SPEC_FLOWS_MAX 128
+
+/** One nat connection, by its four ends. */
+struct spec_connection {
+	bool used;
+	struct fl_flow client;  /**< as the client sends */
+	struct fl_flow forward; /**< as it leaves for the endpoint */
+	uint8_t endpoint;
+	uint8_t flags[2]; /**< FL_NAT_SEEN_* of client → endpoint, and back */
+	uint32_t seen[2];
+};
+
+struct spec_pin {
+	struct fl_flow flow;
+	uint8_t endpoint;
+	bool proven;
+	uint32_t seen;
+};
+
+struct spec_state {
+	struct spec_connection connections[SPEC_FLOWS_MAX];
+	struct spec_pin pins[SPEC_FLOWS_MAX];
+	uint32_t connection_count, pin_count;
+};
+
+/** What becomes of the bytes. */
+enum spec_output { UNCHANGED, REWRITTEN, WRAPPED };
+
+struct spec_verdict {
+	enum fl_reason reason;
+	uint8_t endpoint; /**< 0 = none was chosen */
+	bool opens;       /**< a nat connection, whose source is to be told */
+	enum spec_output output;
+	struct fl_flow to; /**< REWRITTEN: how it leaves */
+	uint8_t hop;       /**< WRAPPED: row of the next hop */
+	uint32_t hash;
+	/* Where there is an Ethernet header to write: */
+	bool sent;
+	uint8_t macs; /**< number for world_macs */
+	uint32_t ifindex;
+};
+
+/** Judge a frame, and remember what it does. */
+struct spec_verdict spec_judge(const struct world *w, struct spec_state *s, struct headers *h,
+	const uint8_t *frame, uint32_t length);
+
+/** How the connection that the last verdict opened leaves, and so its answers arrive.
+ * @return what is wrong with it, or NULL. The verdict is completed: spec_judge could not
+ * tell what depends on the source. */
+const char *spec_source(const struct world *w, struct spec_state *s, const struct headers *h,
+	const struct fl_flow *forward, struct spec_verdict *v);
+
+/** Forget nat connections that were silent too long. @return how many */
+uint32_t spec_sweep(const struct world *w, struct spec_state *s);
+
+/** The tuple of a packet. */
+struct fl_flow spec_flow(const struct headers *h);
