@@ -217,6 +217,7 @@ format: ## Lay out every C file by .clang-format
 	$(Q)clang-format-19 -i $(FORMATTED)
 lint: ## Say which files `make format` would change, and check shell scripts
 	$(Q)clang-format-19 --dry-run -Werror $(FORMATTED)
+	$(Q)for script in $(shell git grep -l '^\#!/bin/bash'); do bash -n $$script || exit 1; done
 
 clean: ## Remove build/
 	$(Q)rm -rf build
