@@ -40,6 +40,7 @@ static const char *text_at(json_t *value, const char *key)
 /* As nat would need them: next hops that need no neighbour. */
 static void resolve_all(struct fl_kernel *kernel)
 {
+	cr_assert_eq(fl_maps_reach(&kernel->maps, FL_MAP_nexthops, 2), 0);
 	kernel->maps.nexthops[1] = (struct fl_nexthop_row){
 		.ifindex = 1, .mtu = 1500, .src = fl_ip_from_ipv4(0x010200c0)
 	};

@@ -275,6 +275,7 @@ static void fill_maps(void)
 	put_u32(FL_MAP_tx_ports, &(uint32_t){ 1 }, 1);
 	put_nat(1000);
 	kernel->maps.slots[17] = fl_slot_moving(2, 1, fl_clock_boot_s());
+	cr_assert_eq(fl_maps_reach(&kernel->maps, FL_MAP_nexthops, 10), 0);
 	kernel->maps.nexthops[9] = hop;
 	kernel->maps.nat_used[1] = (struct fl_nat_used_row){ .tcp = 6, .udp = 5 };
 	put_per_cpu(FL_MAP_reasons, FL_DROP_TTL, &one, 1);

@@ -65,6 +65,7 @@ static void setup(void)
 		endpoints[id].service = 1;
 	kernel.maps.nexthops = nexthops;
 	kernel.maps.shape[FL_MAP_nexthops].max_entries = ROWS;
+	kernel.maps.reached[FL_MAP_nexthops] = sizeof(nexthops);
 	cr_assert_eq(uv_loop_init(&loop), 0);
 }
 

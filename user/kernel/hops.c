@@ -108,6 +108,15 @@ static uint32_t take_fresh(struct fl_hops *hops)
 	return hops->fresh < hops->count ? hops->fresh++ : 0;
 }
 
+uint32_t fl_hops_bound(const struct fl_hops *hops)
+{
+	uint32_t fresh = hops->fresh;
+
+	while (fresh < hops->count && hops->hops[fresh].known)
+		fresh++;
+	return fresh < hops->count ? fresh + 1 : hops->count;
+}
+
 int fl_hops_take(struct fl_hops *hops, const struct fl_nexthop_row *row, uint64_t now_ms,
 	uint32_t *ret_index)
 {

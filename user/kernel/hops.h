@@ -37,5 +37,7 @@ int fl_hops_take(struct fl_hops *hops, const struct fl_nexthop_row *row, uint64_
 /** Give a reference back. Index 0 is welcome. */
 void fl_hops_release(struct fl_hops *hops, uint32_t index, uint64_t now_ms);
 
+/** All rows below this index, and no others, may be written by the next take. */
+uint32_t fl_hops_bound(const struct fl_hops *hops);
 /** Rows that somebody names. */
 uint32_t fl_hops_in_use(const struct fl_hops *hops);

@@ -11,6 +11,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +26,6 @@
 #include "kernel/libbpf_log.h"
 #include "kernel/nat.h"
 #include "kernel/object.h"
-
-struct fl_skeletons {
-	struct xdp_edge *edge;
-	struct xdp_target *target;
-};
 
 /* ---------------------------------------------------------------- configure */
 
@@ -164,8 +161,9 @@ static int open_maps(
 
 /* ----------------------------------------------------------------- programs */
 
-static int pin_program(const struct fl_kernel *kernel, const struct bpf_program *program,
-	struct fl_failure *failure)
+/* Pin a program, and keep a descriptor: what libbpf holds beside it goes. */
+static int keep_program(const struct fl_kernel *kernel, const struct bpf_program *program,
+	int *ret_fd, struct fl_failure *failure)
 {
 	const char *name = bpf_program__name(program);
 	int r = fl_bpffs_pin(bpf_program__fd(program), kernel->bpffs, name);
@@ -173,20 +171,10 @@ static int pin_program(const struct fl_kernel *kernel, const struct bpf_program 
 	if (r < 0)
 		return fl_fail(failure, r, "cannot pin the program %s at %s/%s: %s", name,
 			kernel->bpffs, name, strerror(-r));
-	return 0;
-}
-
-/* See also detach.c, which removes them. */
-static int pin_programs(const struct fl_kernel *kernel, struct fl_failure *failure)
-{
-	const struct xdp_edge *edge = kernel->skeletons->edge;
-	int r = pin_program(kernel, edge->progs.edge, failure);
-
-	if (r == 0)
-		r = pin_program(kernel, edge->progs.explain, failure);
-	if (r == 0)
-		r = pin_program(kernel, edge->progs.sweep, failure);
-	return r < 0 ? r : pin_program(kernel, kernel->skeletons->target->progs.target, failure);
+	*ret_fd = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3);
+	return *ret_fd < 0 ? fl_fail(failure, -errno, "cannot keep the program %s: %s", name,
+				     strerror(errno))
+			   : 0;
 }
 
 /* From here on the kernel frees expired flows by itself. */
@@ -204,29 +192,26 @@ static int start_sweep(const struct xdp_edge *edge, struct fl_failure *failure)
 	return 0;
 }
 
-int fl_kernel_sweep(const struct fl_kernel *kernel, uint32_t now_s, uint32_t *ret_freed)
+/* Pins come last: they are replaced only by programs that work. See also detach.c. */
+static int keep_edge(
+	struct fl_kernel *kernel, const struct xdp_edge *edge, struct fl_failure *failure)
 {
-	struct fl_sweep sweep = { .now_s = now_s };
-	/* Of such a program, the context is read and written in place. */
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &sweep, .ctx_size_in = sizeof(sweep));
-	int r = bpf_prog_test_run_opts(bpf_program__fd(kernel->skeletons->edge->progs.sweep), &run);
+	int r = start_sweep(edge, failure);
 
-	if (r < 0)
-		return r;
-	*ret_freed = sweep.freed;
-	return 0;
+	if (r == 0)
+		r = keep_program(kernel, edge->progs.edge, &kernel->edge_fd, failure);
+	if (r == 0)
+		r = keep_program(kernel, edge->progs.explain, &kernel->explain_fd, failure);
+	if (r == 0)
+		r = keep_program(kernel, edge->progs.sweep, &kernel->sweep_fd, failure);
+	return r;
 }
 
-static int load_edge(
-	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
+static int load_edge(struct fl_kernel *kernel, const struct fl_config *config,
+	struct xdp_edge *edge, struct fl_failure *failure)
 {
-	struct xdp_edge *edge = xdp_edge__open();
-	int r;
+	int r = set_conf(&edge->rodata->fl_conf, config, failure);
 
-	if (!edge)
-		return fl_libbpf_log_explain(failure, -errno);
-	kernel->skeletons->edge = edge;
-	r = set_conf(&edge->rodata->fl_conf, config, failure);
 	if (r == 0)
 		r = fl_object_size_maps(edge->obj, &config->limits, failure);
 	if (r == 0)
@@ -238,15 +223,11 @@ static int load_edge(
 	return r < 0 ? fl_libbpf_log_explain(failure, r) : 0;
 }
 
-static int load_target(struct fl_kernel *kernel, struct fl_failure *failure)
+static int load_target(
+	struct fl_kernel *kernel, struct xdp_target *target, struct fl_failure *failure)
 {
-	struct xdp_target *target = xdp_target__open();
-	int r;
+	int r = fl_object_reuse_maps(target->obj, &kernel->maps, failure);
 
-	if (!target)
-		return fl_libbpf_log_explain(failure, -errno);
-	kernel->skeletons->target = target;
-	r = fl_object_reuse_maps(target->obj, &kernel->maps, failure);
 	if (r < 0)
 		return r;
 	r = xdp_target__load(target);
@@ -256,19 +237,33 @@ static int load_target(struct fl_kernel *kernel, struct fl_failure *failure)
 static int load_programs(
 	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
 {
-	int r = load_edge(kernel, config, failure);
+	struct xdp_edge *edge = xdp_edge__open();
+	struct xdp_target *target = xdp_target__open();
+	int r = edge && target ? load_edge(kernel, config, edge, failure)
+			       : fl_libbpf_log_explain(failure, -errno);
 
 	if (r == 0)
-		r = load_target(kernel, failure);
+		r = load_target(kernel, target, failure);
 	if (r == 0)
-		r = start_sweep(kernel->skeletons->edge, failure);
+		r = keep_edge(kernel, edge, failure);
 	if (r == 0)
-		r = pin_programs(kernel, failure);
+		r = keep_program(kernel, target->progs.target, &kernel->target_fd, failure);
+	xdp_target__destroy(target);
+	xdp_edge__destroy(edge);
+	malloc_trim(0); /* libbpf needed much, and nobody will need as much again */
+	return r;
+}
+
+int fl_kernel_sweep(const struct fl_kernel *kernel, uint32_t now_s, uint32_t *ret_freed)
+{
+	struct fl_sweep sweep = { .now_s = now_s };
+	/* Of such a program, the context is read and written in place. */
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &sweep, .ctx_size_in = sizeof(sweep));
+	int r = bpf_prog_test_run_opts(kernel->sweep_fd, &run);
+
 	if (r < 0)
 		return r;
-	kernel->edge_fd = bpf_program__fd(kernel->skeletons->edge->progs.edge);
-	kernel->explain_fd = bpf_program__fd(kernel->skeletons->edge->progs.explain);
-	kernel->target_fd = bpf_program__fd(kernel->skeletons->target->progs.target);
+	*ret_freed = sweep.freed;
 	return 0;
 }
 
@@ -280,10 +275,9 @@ static struct fl_kernel *kernel_new(const char *bpffs)
 
 	if (!kernel)
 		return NULL;
-	kernel->edge_fd = kernel->explain_fd = kernel->target_fd = -1;
+	kernel->edge_fd = kernel->explain_fd = kernel->target_fd = kernel->sweep_fd = -1;
 	kernel->bpffs = strdup(bpffs);
-	kernel->skeletons = calloc(1, sizeof(*kernel->skeletons));
-	if (!kernel->bpffs || !kernel->skeletons) {
+	if (!kernel->bpffs) {
 		fl_kernel_close(kernel);
 		return NULL;
 	}
@@ -341,11 +335,10 @@ void fl_kernel_close(struct fl_kernel *kernel)
 {
 	if (!kernel)
 		return;
-	if (kernel->skeletons) {
-		xdp_edge__destroy(kernel->skeletons->edge);
-		xdp_target__destroy(kernel->skeletons->target);
-	}
-	free(kernel->skeletons);
+	fl_cleanup_close(&kernel->edge_fd);
+	fl_cleanup_close(&kernel->explain_fd);
+	fl_cleanup_close(&kernel->sweep_fd);
+	fl_cleanup_close(&kernel->target_fd);
 	fl_maps_close(&kernel->maps);
 	free(kernel->bpffs);
 	free(kernel);

@@ -14,11 +14,11 @@
 struct fl_kernel {
 	char *bpffs;
 	struct fl_maps maps;
-	bool adopted;                   /**< maps of an earlier agent were found and are in use */
-	int edge_fd;                    /**< program `edge`; -1 = no edge path */
-	int explain_fd;                 /**< program `explain` */
-	int target_fd;                  /**< program `target`; -1 = no target path */
-	struct fl_skeletons *skeletons; /**< private to kernel.c */
+	bool adopted;   /**< maps of an earlier agent were found and are in use */
+	int edge_fd;    /**< program `edge`; -1 = no edge path */
+	int explain_fd; /**< program `explain` */
+	int target_fd;  /**< program `target`; -1 = no target path */
+	int sweep_fd;   /**< program `sweep` */
 };
 
 /**

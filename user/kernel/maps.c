@@ -32,7 +32,7 @@ static const struct mapping mappings[] = {
 	MAPPING(names, struct fl_name_row, true),
 	MAPPING(slots, fl_slot, true),
 	MAPPING(endpoints, struct fl_endpoint_row, true),
-	MAPPING(nexthops, struct fl_nexthop_row, false),
+	MAPPING(nexthops, struct fl_nexthop_row, true),
 	MAPPING(nat_used, struct fl_nat_used_row, true),
 	MAPPING(pressure, struct fl_pressure_row, false),
 };

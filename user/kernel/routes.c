@@ -145,13 +145,19 @@ static void swing(struct fl_routes *r, struct watcher *w, uint32_t hop)
 
 static void starved_fire(uv_timer_t *timer);
 
+/** Whether the rows are at hand that a next hop may be written to. */
+static bool rows_are_mapped(struct fl_routes *r)
+{
+	return fl_maps_reach(&r->kernel->maps, FL_MAP_nexthops, fl_hops_bound(r->hops)) != -ENOMEM;
+}
+
 /** Bring an endpoint to what is known of its destination now. */
 static void watcher_publish(struct fl_routes *r, struct watcher *w)
 {
 	struct fl_nexthop_row row;
 	uint32_t hop = 0;
 
-	if (!row_of(r, w->destination, w->forward, &row) &&
+	if (!row_of(r, w->destination, w->forward, &row) && rows_are_mapped(r) &&
 		fl_hops_take(r->hops, &row, uv_now(r->loop), &hop) < 0 &&
 		!uv_is_active((uv_handle_t *)&r->starved))
 		uv_timer_start(&r->starved, starved_fire, STARVED_MS, 0);
