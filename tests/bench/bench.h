@@ -83,6 +83,12 @@ void bench_add_yardsticks(struct bench_run *run);
 /** Start agents on variants of reference.yaml and append the cases of their programs. */
 void bench_add_edge(struct bench_run *run);
 
+/* stages.c */
+struct bench_subject;
+/** Append programs that end after each stage of the subject's, and its path through an
+ * LRU table. The subject's slots are settled. */
+void bench_add_stages(struct bench_run *run, const struct bench_subject *subject);
+
 /** Measure all cases, round by round. Says on stderr how far it is. */
 void bench_measure(struct bench_run *run);
 /** The same with frames that really leave, over veth: packets per second. */
@@ -122,3 +128,4 @@ const char *bench_cpu_name(char *buffer, size_t size);
 /** Print the tables and return them for machines. New reference. */
 json_t *bench_report_packets(const struct bench_run *run);
 json_t *bench_report_live(const struct bench_run *run);
+json_t *bench_report_stages(const struct bench_run *run);

@@ -247,6 +247,7 @@ void bench_add_edge(struct bench_run *run)
 	add_ipip(&run->cases, FEED_TCP6, 1, false);
 	add_ipip(&run->cases, FEED_TCP6, 1 << 20, false);
 	add_ipip(&run->cases, FEED_UDP6, 1 << 20, false);
+	bench_add_stages(run, &ipip);
 	add_states(&run->cases);
 	add_nat(run);
 	bench_subject_stop(&nat);

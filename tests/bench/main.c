@@ -122,6 +122,7 @@ int main(int argc, char **argv)
 	all = json_pack("{s:o}", "machine", describe_machine(&options));
 	bench_measure(&run);
 	json_object_set_new(all, "packets", bench_report_packets(&run));
+	json_object_set_new(all, "stages", bench_report_stages(&run));
 	bench_measure_live(&run);
 	json_object_set_new(all, "live", bench_report_live(&run));
 

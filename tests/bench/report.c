@@ -98,6 +98,12 @@ static json_t *report_case(const struct bench_run *run, const struct bench_case 
 	return row;
 }
 
+/** Shown apart. */
+static bool is_stage(const struct bench_case *c)
+{
+	return !strcmp(c->program, "stages");
+}
+
 static bool same_traffic(const struct bench_traffic *a, const struct bench_traffic *b)
 {
 	return a->shape == b->shape && a->flows == b->flows && a->syn == b->syn;
@@ -134,8 +140,41 @@ json_t *bench_report_packets(const struct bench_run *run)
 			continue;
 		printf("%s\n", bench_traffic_text(&cases->items[i].traffic, text));
 		for (j = i; j < cases->count; j++)
-			if (same_traffic(&cases->items[i].traffic, &cases->items[j].traffic))
+			if (!is_stage(&cases->items[j]) &&
+				same_traffic(&cases->items[i].traffic, &cases->items[j].traffic))
 				json_array_append_new(rows, report_case(run, &cases->items[j]));
+	}
+	return rows;
+}
+
+json_t *bench_report_stages(const struct bench_run *run)
+{
+	json_t *rows = json_array();
+	struct bench_figure sum, step;
+	size_t i, rounds = run->options->rounds;
+	char text[64];
+
+	printf("\nWhere they go: the edge program in mode ipip, settled, ended after each of its "
+	       "stages. Net\nnanoseconds up to there, and what the stage adds:\n\n");
+	for (i = 0; i < run->cases.count; i++) {
+		const struct bench_case *c = &run->cases.items[i], *before = c - 1;
+		json_t *row;
+
+		if (!is_stage(c))
+			continue;
+		if (!is_stage(before) || before->traffic.flows != c->traffic.flows) {
+			printf("%s\n", bench_traffic_text(&c->traffic, text));
+			before = yardstick(&run->cases, "XDP_PASS", &c->traffic);
+		}
+		sum = net(c, yardstick(&run->cases, "XDP_PASS", &c->traffic), rounds);
+		step = net(c, before, rounds);
+		printf("  %-22s %8.1f %+8.1f ±%4.1f\n", c->state, sum.median, step.median,
+			step.spread);
+		row = traffic_json(c);
+		json_object_set_new(row, "net_ns", json_real(sum.median));
+		json_object_set_new(row, "step_ns", json_real(step.median));
+		json_object_set_new(row, "spread_ns", json_real(step.spread));
+		json_array_append_new(rows, row);
 	}
 	return rows;
 }
