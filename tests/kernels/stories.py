@@ -6,6 +6,7 @@ with several queues, and the kernel's own tunnel devices and netem are there. On
 and one agent for all stories, in order: starting processes is what takes long here.
 """
 
+import contextlib
 import re
 import subprocess
 
@@ -14,6 +15,8 @@ from lab import PORT, VIP4, VIP6, Agent, Clients, endpoints4, endpoints6, servic
 
 SERVERS = 2
 ALL = {"web-1", "web-2"}
+TUNNELLED4 = ["10.200.0.2", "10.200.0.3"]  # frontends whose endpoints are behind tunnels
+TUNNELLED6 = ["2001:db8:200::2", "2001:db8:200::3"]
 
 
 class Cards(lab.Net):
@@ -102,21 +105,88 @@ def open_connections_survive_changes(world):
     world.clients.close()
 
 
-def loss_and_reordering(world):
-    """A bad line: TCP repairs it, and nothing of ours confuses it."""
+@contextlib.contextmanager
+def bad_line(world):
+    """Loss, reordering and duplicates on the client's line and on a server's."""
     netem = "qdisc add dev eth0 root netem delay 3ms 2ms reorder 30% loss 3% duplicate 2%"
-    for role in (world.net.CLIENT, "web-2"):
+    roles = (world.net.CLIENT, "web-2")
+    for role in roles:
         world.net.run(role, ["tc", *netem.split()])
     try:
+        yield
+    finally:
+        for role in roles:
+            subprocess.run(world.net.inside(role, ["tc", "qdisc", "del", "dev", "eth0", "root"]), check=False)
+
+
+def loss_and_reordering(world):
+    """TCP repairs a bad line, and nothing of ours confuses it."""
+    with bad_line(world):
         world.clients.open([VIP4, PORT], 30)
         before = world.clients.talk()
         for _ in range(5):
             assert world.clients.talk() == before
-        world.clients.close()
-    finally:
-        for role in (world.net.CLIENT, "web-2"):
-            subprocess.run(world.net.inside(role, ["tc", "qdisc", "del", "dev", "eth0", "root"]), check=False)
+    world.clients.close()
+
+
+def tunnel_devices(world):
+    """The kernel's own decapsulation on the endpoints, as somebody sets it up without us."""
+    for n in range(1, SERVERS + 1):
+        v4, v6 = world.net.server4(n), world.net.server6(n)
+        world.net.ip(f"web-{n}",
+                     f"link add ipip-in type ipip local {v4} remote 192.0.2.1",
+                     f"link add sit-in type sit local {v4} remote 192.0.2.1",
+                     f"link add ip6-in type ip6tnl mode any local {v6} remote 2001:db8:1::1",
+                     *(f"link set {name} up" for name in ("ipip-in", "sit-in", "ip6-in")),
+                     *(f"addr add {vip}/32 dev lo" for vip in TUNNELLED4),
+                     *(f"addr add {vip}/128 dev lo nodad" for vip in TUNNELLED6))
+
+
+def tunnelled(weights):
+    """Services whose packets travel in every combination of families."""
+    kinds = [("same", TUNNELLED4[0], TUNNELLED6[0], endpoints4(weights) + endpoints6(weights)),
+             ("inside-4", None, TUNNELLED6[1], endpoints4(weights)),
+             ("inside-6", TUNNELLED4[1], None, endpoints6(weights))]
+    return services(*(service(
+        name, [f"{v4}:{PORT}/{proto}" for proto in ("tcp", "udp") if v4]
+        + [f"[{v6}]:{PORT}/{proto}" for proto in ("tcp", "udp") if v6], endpoints,
+        "forward: ipip", "settle: { tcp: 2s, udp: 2s }") for name, v4, v6, endpoints in kinds))
+
+
+def endpoints_behind_the_kernels_own_tunnels(world):
+    """ipip, sit, and ip6_tunnel in both modes take what we encapsulate."""
+    tunnel_devices(world)
+    world.agent.declare("tunnelled.yaml", tunnelled({1: 1, 2: 1}))
+    names = {"same", "inside-4", "inside-6"}
+    wait_until(lambda: names <= {s["name"] for s in world.agent.cli("service", "list")}, "services are there")
+    for address in TUNNELLED4 + TUNNELLED6:
+        for udp in (False, True):
+            counts = world.clients.spread([address, PORT], 40, udp=udp)
+            assert set(counts) == ALL, (address, udp, counts)
+    assert world.agent.reasons()["internal"] == 0
+
+
+def tunnelled_connections_survive_changes(world):
+    """Slots move and settle under open connections, on a line that loses and reorders."""
+    before = {}
+    with bad_line(world):
+        for address in TUNNELLED4[0], TUNNELLED6[0]:
+            world.clients.open([address, PORT], 20)
+        before = world.clients.talk()
+        for weights in ({1: 0, 2: 1}, {1: 1, 2: 0}, {1: 3, 2: 1}):
+            world.agent.declare("tunnelled.yaml", tunnelled(weights))
+            wait_until(lambda: {e["weight"] for e in world.agent.cli("endpoint", "list", "inside-4")}
+                       == set(weights.values()), f"{weights} are applied")
+            assert world.clients.talk() == before, weights
+    world.agent.process.kill()
+    world.agent.process.wait()
+    world.agent.start()
+    wait_until(lambda: all(s["slots"]["moving"] == 0 for s in world.agent.cli("service", "list")),
+               "all slots have settled")
+    assert world.clients.talk() == before, "settled"
+    world.clients.close()
 
 
 STORIES = [native_on_virtio_net_with_several_queues, nat_of_every_kind, open_connections_survive_changes,
-           loss_and_reordering]
+           loss_and_reordering, endpoints_behind_the_kernels_own_tunnels,
+           tunnelled_connections_survive_changes]
