@@ -66,7 +66,7 @@ def interface(world, name):
 def queue_packets(world):
     """Packets that each receive queue of the balancer's card has seen."""
     text = world.net.run(world.net.BALANCER, ["ethtool", "-S", "to-clients"])
-    return [int(n) for n in re.findall(r"rx_queue_\d+_packets: (\d+)", text)]
+    return [int(n) for n in re.findall(r"rx(?:_queue_)?\d+_packets: (\d+)", text)]
 
 
 def native_on_virtio_net_with_several_queues(world):
@@ -150,7 +150,7 @@ def tunnelled(weights):
     return services(*(service(
         name, [f"{v4}:{PORT}/{proto}" for proto in ("tcp", "udp") if v4]
         + [f"[{v6}]:{PORT}/{proto}" for proto in ("tcp", "udp") if v6], endpoints,
-        "forward: ipip", "settle: { tcp: 2s, udp: 2s }") for name, v4, v6, endpoints in kinds))
+        "forward: ipip") for name, v4, v6, endpoints in kinds))
 
 
 def endpoints_behind_the_kernels_own_tunnels(world):
@@ -167,8 +167,7 @@ def endpoints_behind_the_kernels_own_tunnels(world):
 
 
 def tunnelled_connections_survive_changes(world):
-    """Slots move and settle under open connections, on a line that loses and reorders."""
-    before = {}
+    """Slots move under open connections, on a line that loses and reorders."""
     with bad_line(world):
         for address in TUNNELLED4[0], TUNNELLED6[0]:
             world.clients.open([address, PORT], 20)
@@ -180,10 +179,11 @@ def tunnelled_connections_survive_changes(world):
             assert world.clients.talk() == before, weights
     world.agent.process.kill()
     world.agent.process.wait()
+    assert world.clients.talk() == before, "without an agent"
     world.agent.start()
-    wait_until(lambda: all(s["slots"]["moving"] == 0 for s in world.agent.cli("service", "list")),
-               "all slots have settled")
-    assert world.clients.talk() == before, "settled"
+    assert world.clients.talk() == before, "with a new agent"
+    moving = {s["name"]: s["slots"]["moving"] for s in world.agent.cli("service", "list")}
+    assert moving["same"] > 0 and moving["web"] == 0, moving
     world.clients.close()
 
 
