@@ -341,7 +341,7 @@ static bool read_listen(struct fl_reader *reader, const struct fl_option *option
 
 	if (!fl_read_is_text(reader, option, node))
 		return false;
-	if (fl_node_is_off(node)) {
+	if (strcmp(node->text, "off") == 0 || fl_node_is_off(node)) { /* quoted or not */
 		config->http_port = 0;
 		return true;
 	}

@@ -236,7 +236,7 @@ static char *without_comments(char *text)
 
 Test(config_good, what_is_printed_means_the_same)
 {
-	static const char *const texts[] = { "", everything, "http: {listen: off}\n",
+	static const char *const texts[] = { "", everything, "http: {listen: off}\n", "http: {listen: \"off\"}\n",
 		"registries: []\nservices: []\n",
 		"services:\n- {name: a, frontends: ['10.0.0.1:53/udp'], endpoints: []}\n"
 		"- name: b\n  frontends: ['10.0.0.1:53/tcp']\n  endpoints: [{address: "
