@@ -160,9 +160,13 @@ static void check_forwarding(struct fl_checkup *checkup)
 
 	fl_checkup_number("/proc/sys/net/ipv4/ip_forward", &v4);
 	fl_checkup_number("/proc/sys/net/ipv6/conf/all/forwarding", &v6);
-	fl_checkup_add(checkup, "forwarding", NULL, FL_CHECK_OK, NULL,
-		"ip_forward is %s for IPv4, %s for IPv6; XDP forwards without it",
-		v4 ? "on" : "off", v6 ? "on" : "off");
+	if (v4 && v6)
+		fl_checkup_add(checkup, "forwarding", NULL, FL_CHECK_OK, NULL, "on for IPv4 and IPv6");
+	else
+		fl_checkup_add(checkup, "forwarding", NULL, FL_CHECK_WARN,
+			"nat asks the kernel for the way back to clients, which answers only then: "
+			"sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+			"%s for IPv4, %s for IPv6", v4 ? "on" : "off", v6 ? "on" : "off");
 }
 
 static void check_bpf_stats(struct fl_checkup *checkup)
