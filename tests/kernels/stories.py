@@ -64,9 +64,9 @@ def interface(world, name):
 
 
 def queue_packets(world):
-    """Packets that each receive queue of the balancer's card has seen."""
+    """Packets that each receive queue of the balancer's card has handed to XDP."""
     text = world.net.run(world.net.BALANCER, ["ethtool", "-S", "to-clients"])
-    return [int(n) for n in re.findall(r"rx(?:_queue_)?\d+_packets: (\d+)", text)]
+    return [int(n) for n in re.findall(r"rx(?:_queue_)?\d+_xdp_packets: (\d+)", text)]
 
 
 def native_on_virtio_net_with_several_queues(world):
