@@ -24,10 +24,44 @@
 
 enum fl_edge_mode { FL_MODE_AUTO = 0, FL_MODE_NATIVE, FL_MODE_GENERIC };
 
+/** Files of a TLS client; each NULL when not given. */
+struct fl_tls_config {
+	char *ca;          /**< CA certificates, PEM; NULL = the system's */
+	char *cert;        /**< client certificate, PEM */
+	char *key;         /**< its key, PEM; NULL = in `cert` */
+	char *server_name; /**< verified instead of the URL's host */
+};
+
+enum fl_consul_consistency {
+	FL_CONSUL_STALE = 0,  /**< any server answers; works without a leader */
+	FL_CONSUL_DEFAULT,    /**< the leader answers */
+	FL_CONSUL_CONSISTENT, /**< the leader asks a quorum first */
+};
+
+/** `registries: - consul: { … }` */
+struct fl_consul_config {
+	char **urls; /**< http://, https:// or unix:///PATH; tried in turn */
+	size_t url_count;
+	char *token_file; /**< ACL token, read again when it changes */
+	struct fl_tls_config tls;
+	char *datacenter, *namespace, *partition; /**< sent only when given */
+	enum fl_consul_consistency consistency;
+	bool cached; /**< let the local agent answer from its cache */
+	char **tags; /**< services must have one of them; none = no such condition */
+	size_t tag_count;
+	char *pattern; /**< glob over service names; NULL = all */
+	char *filter;  /**< Consul's filter expression over instances; NULL = none */
+	char *kv; /**< prefix of service definitions, without '/' at its end; NULL = not read */
+	uint32_t wait_s;      /**< of blocking queries */
+	uint32_t connections; /**< most at once */
+};
+
 struct fl_registry_config {
-	char *name; /**< unique; the type, or what `name:` says */
-	char *type; /**< "file" */
-	char *path; /**< file: directory to watch */
+	char *name;                  /**< unique; the type, or what `name:` says */
+	char *type;                  /**< "file", "consul" */
+	char *path;                  /**< file: directory to watch */
+	uint8_t max_removal_percent; /**< remote ones: an answer that removes more is held; 100 = none is */
+	struct fl_consul_config consul;
 	unsigned line, column;
 };
 

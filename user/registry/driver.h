@@ -13,15 +13,23 @@
  * @file driver.h
  * What a registry driver is, and what it gets.
  *
- * A driver speaks to one kind of registry. It is one file that exports one
- * `const struct fl_registry_driver`, and one row in registry.c. It never
+ * A driver speaks to one kind of registry. It is one file or one folder that
+ * exports one `const struct fl_registry_driver`, and one row in registry.c. It never
  * blocks the loop and never touches maps; what it knows it publishes as a
- * whole list, which replaces its last one.
+ * whole list, which replaces its last one. Services that did not change are
+ * published again as the same object (a reference): then nobody compares them.
+ *
+ * What an operator wrote (`remote` false) is obeyed at once. What another machine
+ * answers (`remote` true) is kept on disk as the last good snapshot, which is
+ * published at the next start before the driver speaks, and an answer that would
+ * remove too much at once is held back (guard.h) until somebody accepts it or it
+ * no longer would.
  */
 struct fl_registry;
 
 struct fl_registry_driver {
 	const char *type; /**< the key in `registries:` */
+	bool remote;      /**< guarded, and kept on disk */
 	/** Begin. The first publish may come from within. @return 0, -errno (then
 	 * nothing is left running; the failure is in the registry's last error) */
 	int (*start)(struct fl_registry *registry);
@@ -60,6 +68,10 @@ struct fl_registry {
  */
 void fl_registry_publish(
 	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems);
+
+/** Say that the registry was asked and answers as it did before: what was
+ * published is as young as now, and the registry is up. */
+void fl_registry_confirm(struct fl_registry *registry);
 
 /** Say that the registry could not be read; what was published stays in force.
  * Logged when it is news; the set's owner is told when it is the first answer. */

@@ -73,6 +73,13 @@ void fl_registry_publish(
 	tell_owner(registry);
 }
 
+void fl_registry_confirm(struct fl_registry *registry)
+{
+	registry->up = true;
+	registry->published_ms = fl_clock_real_ms();
+	say_last_error(registry);
+}
+
 void fl_registry_failed(struct fl_registry *registry, const char *format, ...)
 {
 	bool is_first = !registry->published && !registry->failed;
