@@ -120,7 +120,11 @@ static __always_inline enum moving_result moving_refuse(
 	return MOVING_DONE;
 }
 
-/** Pin a flow that opens. @param pin  memory for a pin; the stack is small */
+/**
+ * Pin a flow that opens. Another packet of it may have made a pin in `pins` since we
+ * looked there: that one was first, and we obey it.
+ * @param pin  memory for a pin; the stack is small
+ */
 static __always_inline enum moving_result moving_pin_opening(
 	struct moving *m, const struct fl_slot_query *q, struct fl_pin *pin)
 {
@@ -131,16 +135,21 @@ static __always_inline enum moving_result moving_pin_opening(
 	err = map_update(&fl_opening, &m->key, pin, BPF_NOEXIST);
 	if (err == -EEXIST)
 		return MOVING_AGAIN;
-	if (row && !err)
-		fl_pressure_count(row, m->second);
-	if (!err)
-		return MOVING_DONE;
+	if (err) {
+		if (row)
+			row->failed = m->second;
+		return moving_refuse(m, q);
+	}
 	if (row)
-		row->failed = m->second;
-	return moving_refuse(m, q);
+		fl_pressure_count(row, m->second);
+	if (!bpf_map_lookup_elem(&fl_pins, &m->key))
+		return MOVING_DONE;
+	bpf_map_delete_elem(&fl_opening, &m->key);
+	return MOVING_AGAIN;
 }
 
-/** Pin a flow that was there before the slot began to move, or may have been. */
+/** Pin a flow that was there before the slot began to move, or may have been. An
+ * opening of it may have come between: a flow has one pin. */
 static __always_inline enum moving_result moving_pin_old(
 	struct moving *m, const struct fl_slot_query *q, struct fl_pin *pin)
 {
@@ -155,6 +164,7 @@ static __always_inline enum moving_result moving_pin_old(
 		return moving_refuse(m, q);
 	if (row)
 		__sync_fetch_and_add(&row->old_pins, 1);
+	bpf_map_delete_elem(&fl_opening, &m->key);
 	return MOVING_DONE;
 }
 
@@ -172,8 +182,7 @@ static __always_inline enum moving_result moving_promote(
 		return MOVING_DONE;
 	}
 	fl_pin_touch(found, m->packet, m->second);
-	moving_lose(m, q->slot);
-	return MOVING_DONE;
+	return moving_lose(m, q->slot);
 }
 
 /**
@@ -186,7 +195,7 @@ static __always_inline enum moving_result moving_replace(struct moving *m,
 	int err;
 
 	*pin = *found;
-	fl_pin_replace(pin, m->endpoint, m->packet, m->second);
+	fl_pin_replace(pin, m->endpoint, m->service, m->packet, m->second);
 	if (q->pin_is_opening)
 		err = map_update(&fl_opening, &m->key, pin, BPF_EXIST);
 	else
@@ -263,7 +272,8 @@ static long moving_try(__u32 round, struct moving *m)
 	}
 	if (pin) {
 		q.pin = pin;
-		q.pin_state = endpoint_state(pin->endpoint);
+		/* The frontend had another service when the pin was made. */
+		q.pin_state = pin->service == m->service ? endpoint_state(pin->endpoint) : FL_DOWN;
 		m->pinned = 1;
 	}
 	answer = fl_slot_decide(&q);

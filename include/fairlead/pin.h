@@ -108,10 +108,11 @@ fl_inline void fl_pin_touch(struct fl_pin *pin, enum fl_packet packet, __u32 sec
 }
 
 /** Point a pin at another endpoint: as new. */
-fl_inline void fl_pin_replace(
-	struct fl_pin *pin, __u32 endpoint, enum fl_packet packet, __u32 second)
+fl_inline void fl_pin_replace(struct fl_pin *pin, __u32 endpoint, __u32 service,
+	enum fl_packet packet, __u32 second)
 {
 	pin->endpoint = endpoint;
+	pin->service = service;
 	pin->proven = 0;
 	fl_pin_touch(pin, packet, second);
 }
@@ -134,19 +135,21 @@ fl_inline void fl_pin_init(struct fl_pin *pin, __u32 endpoint, __u32 service, __
  * handshake while it is half-open or half-closed. */
 fl_inline int fl_pin_is_expired(const struct fl_pin *pin, __u32 keep_s, __u32 second)
 {
+	__s32 grace = FL_RULE(expiry_has_grace) ? FL_GRACE_S : 1;
 	__u32 limit = keep_s;
 
 	if ((!pin->proven || pin->closing) && limit > FL_PIN_HANDSHAKE_S)
 		limit = FL_PIN_HANDSHAKE_S;
-	return fl_pin_age(pin, second) >= (__s32)limit + FL_GRACE_S;
+	return fl_pin_age(pin, second) >= (__s32)limit + grace;
 }
 
 /** Whether an opening that finds this pin cannot be a repetition of the one that
  * made it: the client has taken the same port for a new flow. */
 fl_inline int fl_pin_is_reused(const struct fl_pin *pin, __u32 second)
 {
-	return fl_pin_age(pin, second) >
-	       (pin->proven ? FL_PIN_DUPLICATE_S : FL_PIN_HANDSHAKE_S);
+	__s32 limit = pin->proven ? FL_PIN_DUPLICATE_S : FL_PIN_HANDSHAKE_S;
+
+	return fl_pin_age(pin, second) > limit || !FL_RULE(duplicates_are_obeyed);
 }
 
 /* -------------------------------------------------------------- pressure

@@ -131,11 +131,15 @@ fl_inline fl_slot fl_slot_postponed(fl_slot s, __u32 second)
  *
  *   1. Look for the pin in `pins`, in `opening`, and again in `pins`: it is
  *      promoted from one to the other by an insert followed by a delete.
- *   2. Ask fl_slot_decide and carry the action out. Where the map refuses an
- *      insert, ask fl_slot_refuse; where it says EEXIST, look again from 1.
- *   3. If the action is FL_PIN_LOSE and the slot's `since` is not this second
+ *   2. Ask fl_slot_decide and carry the action out. Inserts are NOEXIST; on
+ *      EEXIST begin again at 1. Where there is no room, ask fl_slot_refuse
+ *      (`opening` failing is pressure: say so in fl_pressure_row.failed).
+ *   3. A flow has one pin: after an insert into `opening` look in `pins` once
+ *      more; if there is one, delete your own and obey that. After an insert
+ *      into `pins` delete what `opening` may have.
+ *   4. If the action is FL_PIN_LOSE and the slot's `since` is not this second
  *      (fl_slot_must_postpone), swap fl_slot_postponed in. If the slot was
- *      another by now, begin again with what it is.
+ *      another by now, begin again at 1 with what it is.
  *
  * A settled slot goes to `now` if its state takes old flows, and drops if not.
  */
@@ -168,7 +172,7 @@ struct fl_slot_query {
 	enum fl_packet packet;
 	__u8 now_state;       /**< of fl_slot_now(slot): enum fl_state */
 	__u8 before_state;    /**< of `before` */
-	__u8 pin_state;       /**< of pin->endpoint */
+	__u8 pin_state;       /**< of pin->endpoint; FL_DOWN if it is of another service */
 	__u8 pin_is_opening;  /**< it was found in `opening` */
 	__u8 pressure;        /**< fl_pressure_is_high */
 	__u8 old_room;        /**< fl_pressure_has_old_room */
@@ -183,13 +187,19 @@ fl_inline struct fl_slot_answer fl_slot_to_now(
 	return (struct fl_slot_answer){ 0, FL_PIN_NONE };
 }
 
+/** It neither makes nor moves a pin. A FIN may: the other direction may go on. */
+fl_inline int fl_packet_is_traceless(enum fl_packet packet)
+{
+	return packet == FL_PACKET_QUOTE || packet == FL_PACKET_RST ||
+	       (packet == FL_PACKET_FIN && !FL_RULE(fin_is_pinned));
+}
+
 /** The pin of a packet was found. */
 fl_inline struct fl_slot_answer fl_slot_hit(const struct fl_slot_query *q)
 {
-	int traceless = q->packet == FL_PACKET_QUOTE || q->packet == FL_PACKET_RST;
-
 	if (!fl_state_takes_old(q->pin_state))
-		return fl_slot_to_now(q, traceless ? FL_PIN_NONE : FL_PIN_REPLACE);
+		return fl_slot_to_now(
+			q, fl_packet_is_traceless(q->packet) ? FL_PIN_NONE : FL_PIN_REPLACE);
 	if (q->packet == FL_PACKET_OPEN && q->pin_state != FL_UP &&
 		fl_pin_is_reused(q->pin, q->second) && FL_RULE(reuse_is_new))
 		return fl_slot_to_now(q, FL_PIN_REPLACE);
@@ -228,17 +238,16 @@ fl_inline int fl_slot_needs_pin(const struct fl_slot_query *q)
 /** The packet has no pin. */
 fl_inline struct fl_slot_answer fl_slot_miss(const struct fl_slot_query *q)
 {
-	int traceless = q->packet == FL_PACKET_QUOTE || q->packet == FL_PACKET_RST;
 	int opens = q->packet == FL_PACKET_OPEN && FL_RULE(opening_to_now);
 	int stays = !opens && fl_slot_fits_before(q);
 	struct fl_slot_answer answer = fl_slot_to_now(q, FL_PIN_NONE);
 
 	if (stays)
 		answer.endpoint = q->before;
-	if (answer.endpoint == 0 || traceless || !fl_slot_needs_pin(q))
+	if (answer.endpoint == 0 || fl_packet_is_traceless(q->packet) || !fl_slot_needs_pin(q))
 		return answer;
 	if (q->packet == FL_PACKET_OPEN) {
-		if (q->pressure && fl_slot_fits_before(q) && FL_RULE(pressure_spares_opening))
+		if (q->pressure && fl_slot_fits_before(q))
 			return fl_slot_refuse(q);
 		answer.action = FL_PIN_OPENING;
 		return answer;
@@ -293,8 +302,11 @@ fl_inline fl_slot fl_slot_change(fl_slot s, __u32 now, __u32 second)
 /** Whether every flow that is not pinned has been silent for longer than `silence_s`. */
 fl_inline int fl_slot_hold_is_due(fl_slot s, __u32 silence_s, __u32 second)
 {
+	/* One second more than silence asks: a loss may be on its way into the slot. */
+	__s32 grace = FL_RULE(hold_has_grace) ? FL_GRACE_S : 1;
+
 	return fl_slot_is_moving(s) && (!fl_slot_is_held(s) || fl_slot_is_old(s)) &&
-	       fl_slot_age(s, second) >= (__s32)silence_s + FL_GRACE_S;
+	       fl_slot_age(s, second) >= (__s32)silence_s + grace;
 }
 
 /** The slot after that: `before` has nobody left without a pin. */
@@ -319,18 +331,16 @@ fl_inline int fl_slot_settle_is_due(fl_slot s, __u32 begun)
  * what the slot says. Slot and pin must have been read just now: between the
  * look and the deletion the flow may speak again, so look at the pin once more
  * right before.
- * @param keep_s   E of its protocol
- * @param begun    second in which the sweep began, before it read `opening`
- * @param covered  the sweep left a pin of this slot in `opening`: it may be of the
- *                 same flow, and would come to light
+ * @param keep_s  E of its protocol
+ * @param begun   second in which the sweep began, before it read `opening`
  */
-fl_inline int fl_slot_frees_pin(fl_slot s, const struct fl_pin *pin, __u32 keep_s, __u32 begun,
-	int covered, __u32 second)
+fl_inline int fl_slot_frees_pin(
+	fl_slot s, const struct fl_pin *pin, __u32 keep_s, __u32 begun, __u32 second)
 {
 	if (!fl_slot_is_moving(s))
 		return 1;
 	/* Not before it is ripe: a packet may be on its way to point the pin elsewhere. */
-	if (pin->endpoint == fl_slot_now(s) && !covered && fl_slot_settle_is_due(s, begun))
+	if (pin->endpoint == fl_slot_now(s) && fl_slot_settle_is_due(s, begun))
 		return 1;
 	return fl_pin_is_expired(pin, keep_s, second);
 }

@@ -26,7 +26,7 @@ struct fl_settler {
 	struct fl_snapshot *snapshot;    /* NULL = none yet */
 	const struct fl_service **by_id; /* its services, by number */
 	struct bits endpoints;           /* found by the last sweep */
-	struct bits found, left; /* slots of which it found a pin, or left one in `opening` */
+	struct bits found;               /* slots of which it found a pin */
 	struct fl_settle_counts counts;
 };
 
@@ -81,7 +81,6 @@ void fl_settler_free(struct fl_settler *settler)
 	fl_snapshot_unref(settler->snapshot);
 	bits_done(&settler->endpoints);
 	bits_done(&settler->found);
-	bits_done(&settler->left);
 	free(settler->by_id);
 	free(settler);
 }
@@ -292,8 +291,7 @@ static bool is_free(const struct pins *pins, const struct fl_flow *flow, const s
 	if (!service)
 		return false;
 	return fl_slot_frees_pin(__atomic_load_n(&settler->maps->slots[slot], __ATOMIC_RELAXED),
-		pin, keep_s(service, flow->proto), pins->begun_s, bits_has(&settler->left, slot),
-		pins->begun_s);
+		pin, keep_s(service, flow->proto), pins->begun_s, pins->begun_s);
 }
 
 /* Look once more, right before: the flow may have spoken since the batch was read. */
@@ -317,17 +315,13 @@ static int sweep_pin(void *context, const void *key, const void *value)
 	struct fl_settler *settler = pins->settler;
 	const struct fl_flow *flow = key;
 	const struct fl_pin *pin = value;
-	bool has_slot;
 	uint32_t slot;
 
-	has_slot = find_slot(settler, pin, &slot);
-	if (has_slot)
+	if (find_slot(settler, pin, &slot))
 		bits_set(&settler->found, slot);
 	note_endpoint(settler, pin->endpoint);
 	if (is_free(pins, flow, pin) && free_pin(pins, flow))
 		return 0;
-	if (has_slot && pins->map == FL_MAP_opening)
-		bits_set(&settler->left, slot);
 	pins->old += pin->old;
 	return 0;
 }
@@ -368,8 +362,7 @@ static int begin(struct fl_settler *settler)
 
 	bits_done(&settler->endpoints);
 	if (bits_new(&settler->endpoints, limits->endpoints) < 0 ||
-		bits_new(&settler->found, limits->slots) < 0 ||
-		bits_new(&settler->left, limits->slots) < 0)
+		bits_new(&settler->found, limits->slots) < 0)
 		return -ENOMEM;
 	note_tables(settler);
 	return 0;
@@ -388,7 +381,6 @@ int fl_settler_sweep(struct fl_settler *settler, uint32_t now_s, struct fl_write
 		bits_done(&settler->endpoints);
 	}
 	bits_done(&settler->found);
-	bits_done(&settler->left);
 	return r;
 }
 
