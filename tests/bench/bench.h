@@ -52,11 +52,17 @@ struct bench_case {
 };
 typedef FL_VEC(struct bench_case) bench_cases;
 
+/** What can be run alone, by `--only`. */
+enum bench_part {
+	BENCH_PACKETS = 1, /**< programs behind the feeder, and the edge program's stages */
+	BENCH_LIVE = 2,    /**< frames over veth */
+};
+
 /** What the command line says. */
 struct bench_options {
 	int rounds;
-	uint32_t packets;                 /**< of each case and round */
-	bool live, edge, tables, changes; /**< parts to run */
+	uint32_t packets; /**< of each case and round */
+	unsigned parts;   /**< to run: bits of enum bench_part */
 	const char *json;
 };
 

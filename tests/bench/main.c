@@ -22,6 +22,7 @@ static const char usage_text[] =
 	"it works in namespaces of its own.\n"
 	"  --rounds N      rounds over all cases (default 21)\n"
 	"  --packets N     packets of each case in a round (default 262144)\n"
+	"  --only PARTS    not all, but these: packets, live (default: packets,live)\n"
 	"  --json FILE     write the figures there too\n";
 
 static bool parse_number(const char *text, long min, long max, long *ret)
@@ -41,12 +42,44 @@ static int usage(int code)
 	return code;
 }
 
+static const struct {
+	const char *name;
+	enum bench_part part;
+} parts[] = { { "packets", BENCH_PACKETS }, { "live", BENCH_LIVE } };
+
+/** @return the bit of a part, 0 for a name that is none */
+static unsigned part_bit(const char *name, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (strlen(parts[i].name) == length && !strncmp(parts[i].name, name, length))
+			return parts[i].part;
+	return 0;
+}
+
+/** Names with commas between. @return false when one is not known */
+static bool parse_parts(const char *text, unsigned *ret)
+{
+	unsigned bits = 0, bit = 1;
+
+	for (; bit && *text; text += strcspn(text, ","), text += *text == ',') {
+		bit = part_bit(text, strcspn(text, ","));
+		bits |= bit;
+	}
+	if (!bit || !bits)
+		return false;
+	*ret = bits;
+	return true;
+}
+
 /** @return -1 to go on, else the exit code */
 static int parse_options(int argc, char **argv, struct bench_options *options)
 {
 	static const struct option long_options[] = {
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "packets", required_argument, NULL, 'p' },
+		{ "only", required_argument, NULL, 'o' },
 		{ "json", required_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -65,6 +98,10 @@ static int parse_options(int argc, char **argv, struct bench_options *options)
 			if (!parse_number(optarg, 1000, 100000000, &number))
 				return usage(2);
 			options->packets = number;
+			break;
+		case 'o':
+			if (!parse_parts(optarg, &options->parts))
+				return usage(2);
 			break;
 		case 'j':
 			options->json = optarg;
@@ -102,9 +139,29 @@ static void add_live(struct bench_run *run)
 		->warmup = 1 << 20;
 }
 
+/** The packet path: programs that are shown to the feeder, and live frames. */
+static void measure_packets(struct bench_run *run, json_t *all)
+{
+	bench_add_yardsticks(run);
+	add_live(run);
+	bench_add_edge(run);
+	bench_pin_cpu();
+	if (run->options->parts & BENCH_PACKETS) {
+		bench_measure(run);
+		json_object_set_new(all, "packets", bench_report_packets(run));
+		json_object_set_new(all, "stages", bench_report_stages(run));
+	}
+	if (run->options->parts & BENCH_LIVE) {
+		bench_measure_live(run);
+		json_object_set_new(all, "live", bench_report_live(run));
+	}
+}
+
 int main(int argc, char **argv)
 {
-	struct bench_options options = { .rounds = 21, .packets = 1 << 18 };
+	struct bench_options options = {
+		.rounds = 21, .packets = 1 << 18, .parts = BENCH_PACKETS | BENCH_LIVE
+	};
 	struct bench_run run = { .options = &options };
 	int code = parse_options(argc, argv, &options);
 	json_t *all;
@@ -114,17 +171,9 @@ int main(int argc, char **argv)
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	bench_world_enter(&run);
-	bench_add_yardsticks(&run);
-	add_live(&run);
-	bench_add_edge(&run);
-
-	bench_pin_cpu();
 	all = json_pack("{s:o}", "machine", describe_machine(&options));
-	bench_measure(&run);
-	json_object_set_new(all, "packets", bench_report_packets(&run));
-	json_object_set_new(all, "stages", bench_report_stages(&run));
-	bench_measure_live(&run);
-	json_object_set_new(all, "live", bench_report_live(&run));
+	if (options.parts & (BENCH_PACKETS | BENCH_LIVE))
+		measure_packets(&run, all);
 
 	if (options.json &&
 		json_dump_file(all, options.json, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) < 0)
