@@ -65,7 +65,7 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf 
 
 BPF_SOURCES  := $(wildcard bpf/*.bpf.c)
 SKELETONS    := $(BPF_SOURCES:bpf/%.bpf.c=$(O)/bpf/%.skel.h)
-USER_SOURCES := $(wildcard user/*/*.c)
+USER_SOURCES := $(wildcard user/*/*.c user/*/*/*.c)
 USER_OBJECTS := $(USER_SOURCES:%.c=$(O)/%.o)
 LIBRARY      := $(O)/libfairlead.a
 PROGRAMS     := $(O)/fairleadd $(O)/fairlead
