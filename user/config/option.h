@@ -23,7 +23,7 @@ struct fl_reader;
 struct fl_option;
 
 /** The struct that a row's field is in, and so the list it is an item of. */
-enum fl_option_of { FL_OF_CONFIG, FL_OF_REGISTRY, FL_OF_SERVICE, FL_OF_ENDPOINT };
+enum fl_option_of { FL_OF_CONFIG, FL_OF_REGISTRY, FL_OF_SERVICE, FL_OF_ENDPOINT, FL_OF_CHECK };
 
 struct fl_option_type {
 	/** Complete "expected …". */
@@ -126,11 +126,13 @@ void fl_print_text(const char *text, FILE *out);
 char *fl_option_text(const struct fl_option *option, const void *target);
 
 /* types.c: single values */
-extern const struct fl_option_type fl_type_text, fl_type_path, fl_type_label, fl_type_integer, fl_type_word,
-	fl_type_flag, fl_type_duration, fl_type_mode, fl_type_opaque;
+extern const struct fl_option_type fl_type_text, fl_type_path, fl_type_label, fl_type_integer,
+	fl_type_word, fl_type_flag, fl_type_duration, fl_type_mode, fl_type_opaque;
 /* network.c: addresses and interfaces */
 extern const struct fl_option_type fl_type_listen, fl_type_interfaces, fl_type_addresses,
 	fl_type_prefixes, fl_type_ports, fl_type_tunnel_source;
 /* service_types.c and registries.c: what is a list of mappings, and its parts */
 extern const struct fl_option_type fl_type_service_name, fl_type_frontends, fl_type_endpoints,
 	fl_type_endpoint_address, fl_type_services, fl_type_registries;
+/* registration_types.c: what a service says of itself in a registry */
+extern const struct fl_option_type fl_type_texts, fl_type_pairs, fl_type_check;

@@ -51,6 +51,7 @@ void fl_service_unref(struct fl_service *service)
 	}
 	free(service->endpoints);
 	free(service->frontends);
+	fl_registration_done(&service->registration);
 	free(service->name);
 	free(service->registry);
 	free(service->file);
@@ -410,7 +411,8 @@ bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)
 		a->udp != b->udp || a->slots != b->slots || a->settle_tcp_s != b->settle_tcp_s ||
 		a->settle_udp_s != b->settle_udp_s || a->panic_percent != b->panic_percent ||
 		a->cross_family != b->cross_family || a->frontend_count != b->frontend_count ||
-		a->endpoint_count != b->endpoint_count)
+		a->endpoint_count != b->endpoint_count ||
+		!fl_registration_equal(&a->registration, &b->registration))
 		return false;
 	for (size_t i = 0; i < a->frontend_count; i++)
 		if (!is_same_frontend(&a->frontends[i], &b->frontends[i]))

@@ -7,6 +7,7 @@
 
 #include "core/addr.h"
 #include "core/problem.h"
+#include "model/registration.h"
 
 /**
  * @file service.h
@@ -56,6 +57,7 @@ struct fl_service {
 	struct fl_endpoint *endpoints; /**< sorted by address, then port */
 	size_t endpoint_count;
 	size_t family_endpoints[FL_FAMILIES]; /**< endpoints of each family; counted by finish */
+	struct fl_registration registration;  /**< how it is written into a registry, if it is */
 	bool incomplete; /**< parts had errors and are missing: what lacks is not told again */
 	char *registry;  /**< name of the registry that declared it: "inline" for the config file */
 	char *file;      /**< NULL = not from a file */

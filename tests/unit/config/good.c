@@ -50,7 +50,10 @@ static const char everything[] =
 	"    udp: quic\n"
 	"    panic: 0\n"
 	"    cross_family: true\n"
-	"    check: off\n"
+	"    register: consul\n"
+	"    tags: [v2, \"a b\"]\n"
+	"    meta: { team: shop, level: \"5\" }\n"
+	"    check: { grpc: \"\", interval: 2s, rise: 1, fall: 100 }\n"
 	"    endpoints:\n"
 	"      - { address: \"2001:db8:1::1\", weight: 0, state: maintenance }\n"
 	"      - { address: 192.0.2.12, weight: 65535, zone: b, node: n2, state: draining }\n"
@@ -202,7 +205,7 @@ Test(config_good, a_service_is_understood)
 	cr_expect_eq(service->endpoints[0].state, FL_DOWN);
 	cr_expect_eq(service->endpoints[0].weight, 1);
 	cr_expect_null(service->endpoints[0].zone);
-	cr_expect_eq(service->endpoints[0].line, 35);
+	cr_expect_eq(service->endpoints[0].line, 38);
 	cr_expect_eq(service->endpoints[1].weight, 65535);
 	cr_expect_eq(service->endpoints[1].state, FL_DRAINING);
 	cr_expect_str_eq(service->endpoints[1].zone, "b");
@@ -360,6 +363,26 @@ Test(config_good, what_is_off_is_no_error)
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		fl_config_free(parse(texts[i]));
+}
+
+Test(config_good, a_registered_service_says_how)
+{
+	struct fl_config *config = parse(
+		"services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: [], "
+		"register: consul, tags: [v2, blue], meta: {team: shop, Area: '51'}, "
+		"check: {http: /healthz, interval: 2s, timeout: 3s, rise: 1, fall: 4}}]\n");
+	const struct fl_registration *registration = &config->services[0]->registration;
+
+	cr_assert_str_eq(registration->registry, "consul");
+	cr_assert_eq(registration->tag_count, 2);
+	cr_assert_str_eq(registration->tags[1], "blue");
+	cr_assert_eq(registration->meta_count, 2);
+	cr_assert_str_eq(registration->meta[0].key, "Area", "sorted");
+	cr_assert_str_eq(registration->meta[1].value, "shop");
+	cr_assert_eq(fl_check_probe(&registration->check), FL_PROBE_HTTP);
+	cr_assert_eq(registration->check.interval_s, 2);
+	cr_assert_eq(registration->check.fall, 4);
+	fl_config_free(config);
 }
 
 Test(config_good, exact_ports_beside_every_port)
