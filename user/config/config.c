@@ -27,19 +27,37 @@ void fl_environment_read(struct fl_environment *ret)
 
 /* -------------------------------------------------------------------- free */
 
-void fl_registry_config_done(struct fl_registry_config *registry)
-{
-	free(registry->name);
-	free(registry->type);
-	free(registry->path);
-	*registry = (struct fl_registry_config){ 0 };
-}
-
 static void free_texts(char **texts, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		free(texts[i]);
 	free(texts);
+}
+
+static void consul_done(struct fl_consul_config *consul)
+{
+	free_texts(consul->urls, consul->url_count);
+	free_texts(consul->tags, consul->tag_count);
+	free(consul->token_file);
+	free(consul->tls.ca);
+	free(consul->tls.cert);
+	free(consul->tls.key);
+	free(consul->tls.server_name);
+	free(consul->datacenter);
+	free(consul->namespace);
+	free(consul->partition);
+	free(consul->pattern);
+	free(consul->filter);
+	free(consul->kv);
+}
+
+void fl_registry_config_done(struct fl_registry_config *registry)
+{
+	free(registry->name);
+	free(registry->type);
+	free(registry->path);
+	consul_done(&registry->consul);
+	*registry = (struct fl_registry_config){ 0 };
 }
 
 void fl_config_free(struct fl_config *config)

@@ -134,5 +134,7 @@ extern const struct fl_option_type fl_type_listen, fl_type_interfaces, fl_type_a
 /* service_types.c and registries.c: what is a list of mappings, and its parts */
 extern const struct fl_option_type fl_type_service_name, fl_type_frontends, fl_type_endpoints,
 	fl_type_endpoint_address, fl_type_services, fl_type_registries;
+/* consul_types.c: where a Consul is, and what is read of it */
+extern const struct fl_option_type fl_type_url, fl_type_urls, fl_type_kv;
 /* registration_types.c: what a service says of itself in a registry */
 extern const struct fl_option_type fl_type_texts, fl_type_pairs, fl_type_check;

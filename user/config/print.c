@@ -125,25 +125,43 @@ static void print_option(struct printer *p, const char *base, const struct fl_op
 
 /* ------------------------------------------------------------------- lists */
 
-/* A struct on one line: "{ path: /a, name: file }". Unset options are left out. */
-static int print_flow(struct printer *p, enum fl_option_of of, const void *target)
+/* A struct on one line: "{ path: /a, tls: { ca: /b } }". Unset options are left out.
+ * @param prefix  key of the list's items */
+static int print_flow(
+	struct printer *p, enum fl_option_of of, const char *prefix, const void *target)
 {
+	size_t start = strlen(prefix) + 1;
 	int width = fprintf(p->out, "{ ");
+	const char *section = ""; /* mapping inside that is open */
+	size_t section_length = 0;
 	bool some = false;
 
 	for (const struct fl_option *option = fl_options; option->key; option++) {
 		_cleanup_free_ char *value = NULL;
+		const char *name = option->key + start;
+		const char *dot;
 
-		if (option->of != of || option->unsupported)
+		if (option->of != of || option->unsupported ||
+			strncmp(option->key, prefix, start - 1) != 0 || name[-1] != '.')
 			continue;
 		value = fl_option_text(option, target);
 		if (!value || !*value)
 			continue;
-		width += fprintf(
-			p->out, "%s%s: %s", some ? ", " : "", strrchr(option->key, '.') + 1, value);
+		dot = strchr(name, '.');
+		if (section_length && (!dot || strncmp(name, section, section_length + 1) != 0)) {
+			width += fprintf(p->out, " }");
+			section_length = 0;
+		}
+		width += fprintf(p->out, "%s", some ? ", " : "");
+		if (dot && !section_length) {
+			section = name;
+			section_length = (size_t)(dot - name);
+			width += fprintf(p->out, "%.*s: { ", (int)section_length, section);
+		}
+		width += fprintf(p->out, "%s: %s", dot ? dot + 1 : name, value);
 		some = true;
 	}
-	return width + fprintf(p->out, " }");
+	return width + fprintf(p->out, section_length ? " } }" : " }");
 }
 
 static void print_registries(struct printer *p)
@@ -154,8 +172,10 @@ static void print_registries(struct printer *p)
 	for (size_t i = 0; i < config->registry_count; i++) {
 		const struct fl_registry_config *registry = &config->registries[i];
 		int width = fprintf(p->out, "  - %s: ", registry->type);
+		char prefix[64];
 
-		width += print_flow(p, FL_OF_REGISTRY, registry);
+		snprintf(prefix, sizeof(prefix), "registries.%s", registry->type);
+		width += print_flow(p, FL_OF_REGISTRY, prefix, registry);
 		end_line(p, width, registry->line);
 	}
 }
@@ -166,7 +186,8 @@ static void print_endpoints(struct printer *p, const struct fl_service *service)
 	for (size_t i = 0; i < service->endpoint_count; i++) {
 		int width = fprintf(p->out, "      - ");
 
-		width += print_flow(p, FL_OF_ENDPOINT, &service->endpoints[i]);
+		width +=
+			print_flow(p, FL_OF_ENDPOINT, "services.endpoints", &service->endpoints[i]);
 		end_line(p, width, service->endpoints[i].line);
 	}
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DEFAULT_CONSUL "http://127.0.0.1:8500"
+
 static void describe(const struct fl_option *option, FILE *out)
 {
 	fprintf(out, "a list of at most %lld registries, such as - file: { path: DIRECTORY }",
@@ -22,28 +24,112 @@ static bool refuse_type(
 		.column = node->key_column };
 	char shown[FL_NODE_TEXT];
 
-	return fl_read_error(reader, option, &key, "%s is no type of registry, expected file",
-		fl_node_show(&key, shown));
+	return fl_read_error(reader, option, &key,
+		"%s is no type of registry, expected file or consul", fl_node_show(&key, shown));
 }
 
-static bool read_file(
+/* ------------------------------------------------------------------- types */
+
+static bool check_nothing(
 	struct fl_reader *reader, const struct fl_node *node, struct fl_registry_config *registry)
+{
+	(void)reader, (void)node, (void)registry;
+	return true;
+}
+
+static bool has_https(const struct fl_consul_config *consul)
+{
+	for (size_t i = 0; i < consul->url_count; i++)
+		if (strncmp(consul->urls[i], "https://", 8) == 0)
+			return true;
+	return false;
+}
+
+static bool uses_tls(const struct fl_tls_config *tls)
+{
+	return tls->ca || tls->cert || tls->key || tls->server_name;
+}
+
+/* What takes several options to see. */
+static bool check_consul(
+	struct fl_reader *reader, const struct fl_node *node, struct fl_registry_config *registry)
+{
+	struct fl_consul_config *consul = &registry->consul;
+
+	if (consul->cached && consul->consistency == FL_CONSUL_CONSISTENT)
+		return fl_read_error(reader, fl_option_find("registries.consul.cached"), node,
+			"a cache is not consistent, expected cached: false, or another "
+			"consistency");
+	if (uses_tls(&consul->tls) && !has_https(consul))
+		return fl_read_error(reader, fl_option_find("registries.consul.tls.ca"), node,
+			"tls is for https:// addresses and there is none, expected url: "
+			"https://HOST:8501");
+	if (consul->tls.key && !consul->tls.cert)
+		return fl_read_error(reader, fl_option_find("registries.consul.tls.key"), node,
+			"a key without a certificate, expected tls.cert beside it");
+	return true;
+}
+
+static bool default_consul(struct fl_registry_config *registry)
+{
+	struct fl_consul_config *consul = &registry->consul;
+
+	if (consul->urls)
+		return true;
+	consul->urls = calloc(2, sizeof(*consul->urls));
+	if (consul->urls)
+		consul->urls[0] = strdup(DEFAULT_CONSUL);
+	consul->url_count = consul->urls && consul->urls[0];
+	return consul->url_count;
+}
+
+/* A type of registry that is supported. */
+static const struct type {
+	const char *name;
+	const char *prefix; /* of its options */
+	bool (*check)(struct fl_reader *reader, const struct fl_node *node,
+		struct fl_registry_config *registry);
+} types[] = {
+	{ "file", "registries.file", check_nothing },
+	{ "consul", "registries.consul", check_consul },
+};
+
+static const struct type *find_type(const char *name)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(types[i].name, name) == 0)
+			return &types[i];
+	return NULL;
+}
+
+static bool read_typed(struct fl_reader *reader, const struct type *type,
+	const struct fl_node *node, struct fl_registry_config *registry)
 {
 	size_t errors = reader->problems->errors;
 
 	registry->line = node->key_line;
 	registry->column = node->key_column;
-	registry->type = strdup("file");
+	registry->type = strdup(type->name);
 	if (!registry->type)
 		return fl_read_no_memory(reader);
-	fl_read_options(reader, FL_OF_REGISTRY, "registries.file", node, registry);
-	return registry->name && registry->path && reader->problems->errors == errors;
+	fl_read_options(reader, FL_OF_REGISTRY, type->prefix, node, registry);
+	if (reader->problems->errors != errors || !registry->name)
+		return false;
+	if (strcmp(type->name, "consul") == 0 && !default_consul(registry))
+		return fl_read_no_memory(reader);
+	return type->check(reader, node, registry);
 }
+
+/* -------------------------------------------------------------------- list */
 
 static bool has_own_name(struct fl_reader *reader, const struct fl_node *node,
 	const struct fl_config *config, const struct fl_registry_config *registry)
 {
-	const struct fl_option *option = fl_option_find("registries.file.name");
+	const struct fl_option *option;
+	char key[64];
+
+	snprintf(key, sizeof(key), "registries.%s.name", registry->type);
+	option = fl_option_find(key);
 
 	if (strcmp(registry->name, "inline") == 0)
 		return fl_read_error(reader, option, node,
@@ -65,6 +151,7 @@ static bool read_registry(struct fl_reader *reader, const struct fl_option *opti
 {
 	const struct fl_node *node = item->first;
 	const struct fl_option *known;
+	const struct type *type;
 	char key[64];
 
 	*ret_used = false;
@@ -72,9 +159,12 @@ static bool read_registry(struct fl_reader *reader, const struct fl_option *opti
 		return fl_read_error(reader, option, item,
 			"an item must be a mapping with one key, its type, expected file: { path: "
 			"DIRECTORY }");
-	if (strcmp(node->key, "file") == 0) {
+	type = find_type(node->key);
+	if (type && fl_node_is_off(node))
+		return true;
+	if (type) {
 		*ret_used = true;
-		return read_file(reader, node, registry) &&
+		return read_typed(reader, type, node, registry) &&
 		       has_own_name(reader, node, config, registry);
 	}
 	snprintf(key, sizeof(key), "registries.%.40s", node->key);
@@ -109,7 +199,7 @@ static bool read(struct fl_reader *reader, const struct fl_option *option,
 
 		if (!read_registry(reader, option, item, config, registry, &used))
 			good = false;
-		if (used && registry->name && registry->path)
+		if (used && registry->name)
 			config->registry_count++;
 		else
 			fl_registry_config_done(registry);

@@ -189,8 +189,8 @@ static const struct row {
 	{ "the node path", "node_path: { enabled: true }\n",
 		{ "1:14: node_path.enabled: known, not supported by this version, expected it to "
 		  "be absent or off" } },
-	{ "another registry", "registries:\n- consul: {url: 'http://127.0.0.1:8500'}\n",
-		{ "2:3: registries.consul: known, not supported by this version" } },
+	{ "another registry", "registries:\n- eureka: {url: 'http://127.0.0.1:8761'}\n",
+		{ "2:3: registries.eureka: known, not supported by this version" } },
 	{ "health checks", WEB FRONTENDS ENDPOINTS "  check: {tcp: true}\n",
 		{ "5:3: services.check: known, not supported by this version unless the service is "
 		  "registered, expected register: NAME" } },
@@ -223,7 +223,8 @@ static const struct row {
 
 	/* registries */
 	{ "a type that is none", "registries:\n- zookeeper: {}\n",
-		{ "2:3: registries: zookeeper is no type of registry, expected file" } },
+		{ "2:3: registries: zookeeper is no type of registry, expected file or "
+		  "consul" } },
 	{ "two types in one item", "registries:\n- file: {path: /a}\n  name: x\n",
 		{ "2:3: registries: an item must be a mapping with one key" } },
 	{ "no list", "registries:\n  file: {path: /a}\n",
@@ -238,6 +239,39 @@ static const struct row {
 			"4:26: registries.file.name: a/b is no such word" } },
 	{ "a name that is taken", "registries:\n- file: {path: /a, name: inline}\n",
 		{ "2:9: registries.file.name: inline is the name of what stands in this file" } },
+	{ "addresses of Consul that are none",
+		"registries:\n- consul: {urls: ['ftp://a', 'http://', 'http://u@a', 'unix://a',\n"
+		"    'http://a/?b', 'http://a b', 'http://:80', 'http://a', 'http://a/']}\n",
+		{ "2:19: registries.consul.urls: ftp://a has another scheme, expected "
+		  "http://HOST:PORT, https://HOST:PORT or unix:///PATH",
+			"2:30: registries.consul.urls: http:// names no host",
+			"2:41: registries.consul.urls: http://u@a has a user",
+			"2:55: registries.consul.urls: unix://a names no absolute path",
+			"3:5: registries.consul.urls: http://a/?b has a user",
+			"3:20: registries.consul.urls: http://a b has spaces",
+			"3:34: registries.consul.urls: http://:80 names no host",
+			"3:60: registries.consul.urls: http://a/ stands there already" } },
+	{ "one address and several",
+		"registries:\n- consul: {url: 'http://a', urls: ['http://b']}\n",
+		{ "2:35: registries.consul.urls: stands beside the other one" } },
+	{ "several addresses that are none", "registries:\n- consul: {urls: []}\n",
+		{ "2:18: registries.consul.urls: 0 items, expected 1-16" } },
+	{ "a consistent cache",
+		"registries:\n- consul: {cached: true, consistency: consistent}\n",
+		{ "2:11: registries.consul.cached: a cache is not consistent" } },
+	{ "TLS without any", "registries:\n- consul: {tls: {server_name: a}}\n",
+		{ "2:11: registries.consul.tls.ca: tls is for https:// addresses" } },
+	{ "a key without its certificate",
+		"registries:\n- consul: {url: 'https://a', tls: {key: /k}}\n",
+		{ "2:11: registries.consul.tls.key: a key without a certificate" } },
+	{ "numbers of Consul out of range",
+		"registries:\n- consul: {wait: 11m, connections: 2, kv: /, consistency: strong}\n",
+		{ "2:18: registries.consul.wait: 11m is out of range, expected a duration 1s-10m",
+			"2:36: registries.consul.connections: 2 is out of range",
+			"2:43: registries.consul.kv: / begins with / or is empty",
+			"2:59: registries.consul.consistency: strong is none of what it can be" } },
+	{ "two of Consul's name", "registries:\n- consul: {}\n- consul: {}\n",
+		{ "3:11: registries.consul.name: consul is the name of the registry at 2:3" } },
 
 	/* services */
 	{ "services without a list", "services:\n",

@@ -40,6 +40,12 @@ static const char everything[] =
 	"  - file: { path: /srv/a }\n"
 	"  - consul: { url: 'http://127.0.0.1:8500', enabled: false }\n"
 	"  - file: { path: /srv/b, name: second }\n"
+	"  - consul: { name: third, urls: [\"https://a:8501/\", \"unix:///run/consul.sock\"], "
+	"token_file: /t, tls: { ca: /ca, cert: /cert, key: /key, server_name: server.dc1.consul }, "
+	"datacenter: dc2, namespace: ns, partition: p, consistency: default, cached: true, "
+	"tags: [lb, \"a b\"], pattern: \"web-*\", filter: 'Service.Meta.lb == \"yes\"', kv: x/y/, "
+	"wait: 10s, connections: 7 }\n"
+	"  - consul: { name: fourth, kv: off }\n"
 	"services:\n"
 	"  - name: Web/1.api_x-y\n"
 	"    frontends: [ \"10.0.0.10:80/tcp\", \"[2001:db8::10]:0/udp\" ]\n"
@@ -141,6 +147,7 @@ static void expect_prefix(const struct fl_prefix *prefix, const char *address, u
 Test(config_good, everything_is_understood)
 {
 	struct fl_config *config = parse(everything);
+	const struct fl_consul_config *consul;
 	char text[FL_SOCKET_TEXT];
 
 	cr_expect_str_eq(config->node_name, "edge-1");
@@ -170,10 +177,27 @@ Test(config_good, everything_is_understood)
 	cr_expect_eq(config->hash_seed, UINT32_MAX);
 	cr_assert_eq(config->target_from_count, 3);
 	expect_prefix(&config->target_from[1], "198.51.100.1", 32);
-	cr_assert_eq(config->registry_count, 2);
+	cr_assert_eq(config->registry_count, 4);
 	cr_expect_str_eq(config->registries[0].name, "file");
 	cr_expect_str_eq(config->registries[1].name, "second");
 	cr_expect_str_eq(config->registries[1].path, "/srv/b");
+	cr_expect_str_eq(config->registries[3].name, "fourth");
+	cr_expect_str_eq(config->registries[3].consul.urls[0], "http://127.0.0.1:8500");
+	cr_expect_null(config->registries[3].consul.kv);
+	consul = &config->registries[2].consul;
+	cr_assert_eq(consul->url_count, 2);
+	cr_expect_str_eq(consul->urls[0], "https://a:8501");
+	cr_expect_str_eq(consul->urls[1], "unix:///run/consul.sock");
+	cr_expect_str_eq(consul->tls.server_name, "server.dc1.consul");
+	cr_expect_str_eq(consul->partition, "p");
+	cr_expect_eq(consul->consistency, FL_CONSUL_DEFAULT);
+	cr_expect(consul->cached);
+	cr_assert_eq(consul->tag_count, 2);
+	cr_expect_str_eq(consul->tags[1], "a b");
+	cr_expect_str_eq(consul->filter, "Service.Meta.lb == \"yes\"");
+	cr_expect_str_eq(consul->kv, "x/y");
+	cr_expect_eq(consul->wait_s, 10);
+	cr_expect_eq(consul->connections, 7);
 	cr_assert_eq(config->service_count, 1);
 	fl_config_free(config);
 }
@@ -187,7 +211,7 @@ Test(config_good, a_service_is_understood)
 	cr_expect_str_eq(service->name, "Web/1.api_x-y");
 	cr_expect_str_eq(service->registry, "inline");
 	cr_expect_str_eq(service->file, "t.yaml");
-	cr_expect_eq(service->line, 22);
+	cr_expect_eq(service->line, 24);
 	cr_expect_eq(service->column, 5);
 	cr_expect_eq(service->forward, FL_IPIP);
 	cr_expect_eq(service->udp, FL_UDP_QUIC);
@@ -205,7 +229,7 @@ Test(config_good, a_service_is_understood)
 	cr_expect_eq(service->endpoints[0].state, FL_DOWN);
 	cr_expect_eq(service->endpoints[0].weight, 1);
 	cr_expect_null(service->endpoints[0].zone);
-	cr_expect_eq(service->endpoints[0].line, 38);
+	cr_expect_eq(service->endpoints[0].line, 40);
 	cr_expect_eq(service->endpoints[1].weight, 65535);
 	cr_expect_eq(service->endpoints[1].state, FL_DRAINING);
 	cr_expect_str_eq(service->endpoints[1].zone, "b");
