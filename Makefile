@@ -112,6 +112,8 @@ $(O)/%.o: %.c | $(SKELETONS)
 
 $(TEST_OBJECTS): CPPFLAGS += -Itests
 $(BENCH_SOURCES:%.c=$(O)/%.o): | $(BENCH_SKELETONS)
+# Parts of the packet path, from their own source.
+$(O)/tests/unit/packet/%.o: CPPFLAGS := -Itests/fuzz/shim -Ibpf $(CPPFLAGS)
 
 $(LIBRARY): $(USER_OBJECTS)
 	$(say) AR $@

@@ -108,8 +108,8 @@ fl_inline void fl_pin_touch(struct fl_pin *pin, enum fl_packet packet, __u32 sec
 }
 
 /** Point a pin at another endpoint: as new. */
-fl_inline void fl_pin_replace(struct fl_pin *pin, __u32 endpoint, __u32 service,
-	enum fl_packet packet, __u32 second)
+fl_inline void fl_pin_replace(
+	struct fl_pin *pin, __u32 endpoint, __u32 service, enum fl_packet packet, __u32 second)
 {
 	pin->endpoint = endpoint;
 	pin->service = service;

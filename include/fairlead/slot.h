@@ -167,15 +167,15 @@ struct fl_slot_answer {
 /** What is known about a packet and its slot. */
 struct fl_slot_query {
 	fl_slot slot;
-	__u32 before;         /**< fl_slot_before of the slot; marked OLD: of the old table's slot */
-	__u32 second;         /**< now */
+	__u32 before; /**< fl_slot_before of the slot; marked OLD: of the old table's slot */
+	__u32 second; /**< now */
 	enum fl_packet packet;
-	__u8 now_state;       /**< of fl_slot_now(slot): enum fl_state */
-	__u8 before_state;    /**< of `before` */
-	__u8 pin_state;       /**< of pin->endpoint; FL_DOWN if it is of another service */
-	__u8 pin_is_opening;  /**< it was found in `opening` */
-	__u8 pressure;        /**< fl_pressure_is_high */
-	__u8 old_room;        /**< fl_pressure_has_old_room */
+	__u8 now_state;           /**< of fl_slot_now(slot): enum fl_state */
+	__u8 before_state;        /**< of `before` */
+	__u8 pin_state;           /**< of pin->endpoint; FL_DOWN if it is of another service */
+	__u8 pin_is_opening;      /**< it was found in `opening` */
+	__u8 pressure;            /**< fl_pressure_is_high */
+	__u8 old_room;            /**< fl_pressure_has_old_room */
 	const struct fl_pin *pin; /**< NULL = it has none */
 };
 
@@ -231,8 +231,7 @@ fl_inline int fl_slot_needs_pin(const struct fl_slot_query *q)
 {
 	__u32 now = fl_slot_now(q->slot);
 
-	return now != q->before ||
-	       (now != fl_slot_before(q->slot) && FL_RULE(three_must_agree));
+	return now != q->before || (now != fl_slot_before(q->slot) && FL_RULE(three_must_agree));
 }
 
 /** The packet has no pin. */

@@ -291,6 +291,26 @@ Test(pins, replaced)
 	edge_check_sum();
 }
 
+/** The frontend belonged to another service when the pin was made. */
+Test(pins, of_another_service)
+{
+	struct fl_pin pin = { .endpoint = OTHER, .service = 2, .proven = 1 };
+
+	edge_open(NULL);
+	world(FL_UDP_KEEP);
+	pin.seen = fl_clock_boot_s();
+	edge_slots(1, FL_IPV4, moving());
+	set_pin(pins_fd(), 1, ACK, &pin);
+	cr_assert_eq(send_flow("RST", 1, RST), NOW);
+	cr_assert(find_pin(pins_fd(), 1, ACK, &pin));
+	cr_assert_eq(pin.endpoint, OTHER, "RST leaves no trace");
+	cr_assert_eq(send_flow("data", 1, ACK), NOW, "it binds nobody any more");
+	cr_assert(find_pin(pins_fd(), 1, ACK, &pin));
+	cr_assert_eq(pin.endpoint, NOW);
+	cr_assert_eq(pin.service, 1);
+	edge_check_sum();
+}
+
 /** A held slot obeys pins and makes none. */
 Test(pins, held)
 {
