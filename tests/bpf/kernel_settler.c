@@ -70,6 +70,15 @@ static void apply_all(struct fl_service **services, size_t count)
 	applied = next;
 }
 
+static void restart(void)
+{
+	fl_snapshot_unref(applied);
+	applied = NULL;
+	fl_writer_free(writer);
+	fl_kernel_close(kernel);
+	open_all();
+}
+
 /* The one service "a" with these endpoints from now on. */
 static void apply(const char *endpoints)
 {
@@ -312,6 +321,73 @@ Test(kernel_settler, pins_of_services_that_went_go)
 	cr_expect_not(has_pin(FL_MAP_pins, 1));
 }
 
+Test(kernel_settler, pins_of_an_endpoint_that_is_another_service_s_go)
+{
+	struct fl_service *two[] = { tunnelled("a", "10.0.0.1:80/tcp", "192.0.2.1 192.0.2.2"),
+		tunnelled("b", "10.0.0.2:80/tcp", "192.0.2.3") };
+	uint32_t hash;
+
+	apply_all(two, 2);
+	two[0] = tunnelled("a", "10.0.0.1:80/tcp", "192.0.2.1 192.0.2.2*2");
+	two[1] = fl_service_ref(applied->services[1]);
+	apply_all(two, 2);
+	hash = hash_of(is_moving);
+	put_pin(FL_MAP_pins, 1, hash, endpoint_id(0));
+	put_pin(FL_MAP_pins, 2, hash, applied->services[1]->endpoints[0].id);
+	put_pin(FL_MAP_pins, 3, hash, 999);
+	pass(15);
+	cr_expect(has_pin(FL_MAP_pins, 1));
+	cr_expect_not(has_pin(FL_MAP_pins, 2), "of another service");
+	cr_expect_not(has_pin(FL_MAP_pins, 3), "of nobody");
+}
+
+Test(kernel_settler, pins_go_though_the_service_turns_to_nat)
+{
+	struct fl_service *nat[] = { test_service("a", "10.0.0.1:80/tcp", "192.0.2.1 192.0.2.2") };
+	uint32_t hash;
+
+	apply("192.0.2.1 192.0.2.2");
+	apply("192.0.2.1 192.0.2.2*2");
+	hash = hash_of(is_moving);
+	pass(15);
+	put_pin(FL_MAP_pins, 1, hash, endpoint_id(0));
+	apply_all(nat, 1);
+	cr_expect_eq(count_slots().settled, 251, "nat has no slots that move");
+	pass(15);
+	cr_expect_not(has_pin(FL_MAP_pins, 1));
+}
+
+/* What was under way when a sweep ended may not have arrived. */
+Test(kernel_settler, sweeps_keep_a_distance)
+{
+	uint64_t before;
+
+	apply("192.0.2.1 192.0.2.2");
+	apply("192.0.2.1 192.0.2.2*2");
+	pass(15);
+	before = counts()->sweeps;
+	cr_expect_geq(before, 1);
+	do
+		pass(1);
+	while (counts()->sweeps == before);
+	/* That one took long: the next tick comes when it has ended. */
+	now_s += 30;
+	pass(1);
+	pass(FL_GRACE_S - 1);
+	cr_expect_eq(counts()->sweeps, before + 1, "too soon");
+	pass(1);
+	cr_expect_eq(counts()->sweeps, before + 2);
+
+	/* The agent before may have ended in the middle of one. */
+	restart();
+	now_s += 100;
+	pass(1);
+	pass(FL_GRACE_S - 1);
+	cr_expect_eq(counts()->sweeps, 0, "too soon");
+	pass(15);
+	cr_expect_geq(counts()->sweeps, 1);
+}
+
 /* ----------------------------------------------------------------------- ids */
 
 Test(kernel_settler, an_id_is_free_when_no_slot_and_no_pin_holds_it)
@@ -412,15 +488,6 @@ Test(kernel_settler, without_room_a_table_waits_for_it)
 }
 
 /* ------------------------------------------------------------------- restart */
-
-static void restart(void)
-{
-	fl_snapshot_unref(applied);
-	applied = NULL;
-	fl_writer_free(writer);
-	fl_kernel_close(kernel);
-	open_all();
-}
 
 Test(kernel_settler, a_restart_goes_on_where_it_was)
 {

@@ -7,52 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "balance/settle.h"
 #include "fairlead/hash.h"
+#include "fairlead/pin.h"
 #include "fairlead/slot.h"
 #include "kernel/walk.h"
 
 #define INTERVAL_MIN_S 3
 #define INTERVAL_MAX_S 10
 
-/* A set of slots or endpoints. */
-struct bits {
-	uint64_t *words;
-};
-
 struct fl_settler {
 	struct fl_maps *maps;
 	const struct fl_ids *ids;
 	struct fl_tables *tables;
+	struct fl_settle *settle;
 	struct fl_snapshot *snapshot;    /* NULL = none yet */
 	const struct fl_service **by_id; /* its services, by number */
-	struct bits endpoints;           /* found by the last sweep */
-	struct bits found;               /* slots of which it found a pin */
+	bool may_have_pins;              /* slots moved since the last sweep, or it left some */
+	bool ticked;
+	uint32_t swept_s; /* when the last sweep began; before it, the first tick */
 	struct fl_settle_counts counts;
 };
-
-/* --------------------------------------------------------------------- bits */
-
-static int bits_new(struct bits *bits, uint64_t count)
-{
-	bits->words = calloc(count / 64 + 1, sizeof(*bits->words));
-	return bits->words ? 0 : -ENOMEM;
-}
-
-static void bits_done(struct bits *bits)
-{
-	free(bits->words);
-	bits->words = NULL;
-}
-
-static void bits_set(struct bits *bits, uint32_t at)
-{
-	bits->words[at / 64] |= 1ull << at % 64;
-}
-
-static bool bits_has(const struct bits *bits, uint32_t at)
-{
-	return bits->words[at / 64] >> at % 64 & 1;
-}
 
 /* ------------------------------------------------------------- new and free */
 
@@ -66,8 +41,11 @@ struct fl_settler *fl_settler_new(
 	settler->maps = maps;
 	settler->ids = ids;
 	settler->tables = tables;
+	/* Adopted tables may have pins, whatever their slots say. */
+	settler->may_have_pins = fl_tables_any_moves(tables);
+	settler->settle = fl_settle_new(maps->limits.slots, maps->limits.endpoints);
 	settler->by_id = calloc(maps->limits.services + 1ull, sizeof(*settler->by_id));
-	if (!settler->by_id) {
+	if (!settler->settle || !settler->by_id) {
 		fl_settler_free(settler);
 		return NULL;
 	}
@@ -79,8 +57,7 @@ void fl_settler_free(struct fl_settler *settler)
 	if (!settler)
 		return;
 	fl_snapshot_unref(settler->snapshot);
-	bits_done(&settler->endpoints);
-	bits_done(&settler->found);
+	fl_settle_free(settler->settle);
 	free(settler->by_id);
 	free(settler);
 }
@@ -119,7 +96,7 @@ static uint32_t silence_s(const struct fl_service *service, enum fl_family famil
 	return longest;
 }
 
-uint32_t fl_settler_interval_s(const struct fl_settler *settler)
+static uint32_t interval_s(const struct fl_settler *settler)
 {
 	uint32_t shortest = 2 * INTERVAL_MAX_S;
 
@@ -137,102 +114,76 @@ uint32_t fl_settler_interval_s(const struct fl_settler *settler)
 	return shortest / 2 < INTERVAL_MIN_S ? INTERVAL_MIN_S : shortest / 2;
 }
 
-/* ----------------------------------------------------------- tables that move */
+bool fl_settler_sweep_is_due(const struct fl_settler *settler, bool any_resting, uint32_t now_s)
+{
+	if (!any_resting && !settler->may_have_pins && !fl_tables_any_moves(settler->tables))
+		return false;
+	return fl_settle_may_begin(settler->settle, now_s) &&
+	       now_s - settler->swept_s >= interval_s(settler);
+}
 
-/** A table on its way to rest. */
-struct place {
-	const struct fl_service *service;
-	enum fl_family family;
-	fl_slot *slots;
-	uint32_t base;
-	uint32_t size;
-};
+/* ------------------------------------------------------------------- tables */
 
-typedef void place_fn(struct fl_settler *settler, const struct place *place, uint32_t second,
-	struct fl_writes *writes);
+static struct fl_slot_table table_of(
+	const struct fl_settler *settler, const struct fl_service *service, enum fl_family family)
+{
+	fl_region region = settler->maps->services[service->id].region[family];
+
+	return (struct fl_slot_table){
+		.slots = settler->maps->slots + FL_REGION_BASE(region),
+		.size = fl_table_size(region),
+		.base = FL_REGION_BASE(region),
+		.keep_tcp_s = keep_s(service, IPPROTO_TCP),
+		.keep_udp_s = keep_s(service, IPPROTO_UDP),
+		.silence_s = silence_s(service, family),
+	};
+}
+
+typedef void table_fn(struct fl_settler *settler, const struct fl_service *service,
+	enum fl_family family, uint32_t second, struct fl_writes *writes);
 
 static void for_each_moving(
-	struct fl_settler *settler, place_fn *each, uint32_t second, struct fl_writes *writes)
+	struct fl_settler *settler, table_fn *each, uint32_t second, struct fl_writes *writes)
 {
 	for (size_t i = 0; settler->snapshot && i < settler->snapshot->service_count; i++) {
 		const struct fl_service *service = settler->snapshot->services[i];
 
-		for (int family = 0; family < FL_FAMILIES; family++) {
-			fl_region region = settler->maps->services[service->id].region[family];
-			struct place place = {
-				.service = service,
-				.family = (enum fl_family)family,
-				.slots = settler->maps->slots + FL_REGION_BASE(region),
-				.base = FL_REGION_BASE(region),
-				.size = fl_table_size(region),
-			};
-
-			if (fl_tables_move(settler->tables, service->id, place.family))
-				each(settler, &place, second, writes);
-		}
+		for (int family = 0; family < FL_FAMILIES; family++)
+			if (fl_tables_move(settler->tables, service->id, (enum fl_family)family))
+				each(settler, service, (enum fl_family)family, second, writes);
 	}
 }
 
-/* Swap, unless a packet postponed the slot meanwhile: then `*found` is what it is. */
-static bool swap_slot(fl_slot *cell, fl_slot *found, fl_slot wanted, struct fl_writes *writes)
+/* --------------------------------------------------------------------- hold */
+
+static void hold_table(struct fl_settler *settler, const struct fl_service *service,
+	enum fl_family family, uint32_t second, struct fl_writes *writes)
 {
-	if (!__atomic_compare_exchange_n(
-		    cell, found, wanted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		return false;
-	writes->slots++;
-	return true;
-}
+	struct fl_slot_table table = table_of(settler, service, family);
+	struct fl_slot_tally tally = { 0 };
 
-static fl_slot hold_slot(struct fl_settler *settler, fl_slot *cell, uint32_t silence,
-	uint32_t second, struct fl_writes *writes)
-{
-	fl_slot found = __atomic_load_n(cell, __ATOMIC_RELAXED);
-
-	while (fl_slot_hold_is_due(found, silence, second)) {
-		fl_slot held = fl_slot_held(found, second);
-
-		if (!swap_slot(cell, &found, held, writes))
-			continue;
-		settler->counts.held++;
-		return held;
-	}
-	return found;
-}
-
-static void hold_table(struct fl_settler *settler, const struct place *place, uint32_t second,
-	struct fl_writes *writes)
-{
-	struct fl_service_row *row = &settler->maps->services[place->service->id];
-	uint32_t silence = silence_s(place->service, place->family);
-	uint32_t marked = 0, old = 0;
-
-	for (uint32_t i = 0; i < place->size; i++) {
-		fl_slot slot = hold_slot(settler, &place->slots[i], silence, second, writes);
-
-		marked += fl_slot_is_moving(slot) != 0;
-		old += fl_slot_is_old(slot) != 0;
-	}
-	if (old == 0 && row->old_region[place->family]) {
-		fl_tables_drop_old(
-			settler->tables, place->service->id, place->family, second, writes);
+	fl_settle_hold(&table, second, &tally);
+	writes->slots += tally.held;
+	settler->counts.held += tally.held;
+	if (tally.old == 0 && settler->maps->services[service->id].old_region[family]) {
+		fl_tables_drop_old(settler->tables, service->id, family, second, writes);
 		settler->counts.resized++;
 	}
-	if (marked == 0)
-		fl_tables_come_to_rest(settler->tables, place->service->id, place->family);
+	if (tally.marked == 0)
+		fl_tables_come_to_rest(settler->tables, service->id, family);
 }
 
-void fl_settler_hold(struct fl_settler *settler, uint32_t now_s, struct fl_writes *writes)
+void fl_settler_tick(struct fl_settler *settler, uint32_t now_s, struct fl_writes *writes)
 {
+	if (!settler->ticked)
+		settler->swept_s = now_s;
+	settler->ticked = true;
+	fl_settle_tick(settler->settle, now_s);
 	for_each_moving(settler, hold_table, now_s, writes);
+	settler->may_have_pins |= fl_tables_any_moves(settler->tables);
 }
 
 /* -------------------------------------------------------------------- sweep */
-
-static void note_endpoint(struct fl_settler *settler, uint32_t id)
-{
-	if (id <= settler->maps->limits.endpoints)
-		bits_set(&settler->endpoints, id);
-}
 
 static void note_table(struct fl_settler *settler, fl_region region)
 {
@@ -241,8 +192,8 @@ static void note_table(struct fl_settler *settler, fl_region region)
 	for (uint32_t i = base; i < base + size; i++) {
 		fl_slot slot = __atomic_load_n(&settler->maps->slots[i], __ATOMIC_RELAXED);
 
-		note_endpoint(settler, fl_slot_now(slot));
-		note_endpoint(settler, fl_slot_before(slot));
+		fl_settle_note(settler->settle, fl_slot_now(slot));
+		fl_settle_note(settler->settle, fl_slot_before(slot));
 	}
 }
 
@@ -260,38 +211,45 @@ struct pins {
 	struct fl_settler *settler;
 	uint32_t begun_s; /* pins are judged by it too: a little too young is safe */
 	enum fl_map map;
-	uint32_t old; /* pins that count against the half for old flows */
+	uint64_t left;
+	uint32_t old; /* of those: count against the half for old flows */
 };
 
-/* Index of a pin's slot. @return false when it has none: nobody will look for it */
-static bool find_slot(const struct fl_settler *settler, const struct fl_pin *pin, uint32_t *ret)
+/* Whether anybody will look for this pin: its service has slots that may move. */
+static bool has_table(const struct fl_settler *settler, const struct fl_pin *pin)
 {
 	const struct fl_service_row *row;
-	fl_region region;
 
 	if (pin->service > settler->maps->limits.services || pin->family >= FL_FAMILIES)
 		return false;
 	row = &settler->maps->services[pin->service];
-	region = row->region[pin->family];
-	if (!row->in_use || row->forward == FL_NAT || !fl_table_size(region))
-		return false;
-	*ret = FL_REGION_BASE(region) + fl_hash_slot(pin->hash, fl_table_size(region));
-	return true;
+	return row->in_use && row->forward != FL_NAT && fl_table_size(row->region[pin->family]);
+}
+
+/* Its endpoint has left, or is another's by now. */
+static bool is_gone(const struct fl_settler *settler, const struct fl_pin *pin)
+{
+	return pin->endpoint > settler->maps->limits.endpoints ||
+	       settler->maps->endpoints[pin->endpoint].service != pin->service ||
+	       fl_ids_is_resting(settler->ids, pin->endpoint);
 }
 
 static bool is_free(const struct pins *pins, const struct fl_flow *flow, const struct fl_pin *pin)
 {
-	const struct fl_settler *settler = pins->settler;
+	struct fl_settler *settler = pins->settler;
 	const struct fl_service *service;
-	uint32_t slot;
+	struct fl_slot_table table;
 
-	if (fl_ids_is_resting(settler->ids, pin->endpoint) || !find_slot(settler, pin, &slot))
-		return true;
+	if (!has_table(settler, pin))
+		return fl_settle_pin(settler->settle, NULL, pin, flow->proto, true, pins->begun_s);
 	service = settler->by_id[pin->service];
-	if (!service)
+	if (!service) { /* before the first snapshot: how long it is kept is not known */
+		fl_settle_note(settler->settle, pin->endpoint);
 		return false;
-	return fl_slot_frees_pin(__atomic_load_n(&settler->maps->slots[slot], __ATOMIC_RELAXED),
-		pin, keep_s(service, flow->proto), pins->begun_s, pins->begun_s);
+	}
+	table = table_of(settler, service, pin->family);
+	return fl_settle_pin(
+		settler->settle, &table, pin, flow->proto, is_gone(settler, pin), pins->begun_s);
 }
 
 /* Look once more, right before: the flow may have spoken since the batch was read. */
@@ -311,17 +269,13 @@ static bool free_pin(const struct pins *pins, const struct fl_flow *flow)
 
 static int sweep_pin(void *context, const void *key, const void *value)
 {
-	struct pins *pins = context;
-	struct fl_settler *settler = pins->settler;
 	const struct fl_flow *flow = key;
 	const struct fl_pin *pin = value;
-	uint32_t slot;
+	struct pins *pins = context;
 
-	if (find_slot(settler, pin, &slot))
-		bits_set(&settler->found, slot);
-	note_endpoint(settler, pin->endpoint);
 	if (is_free(pins, flow, pin) && free_pin(pins, flow))
 		return 0;
+	pins->left++;
 	pins->old += pin->old;
 	return 0;
 }
@@ -337,56 +291,47 @@ static int sweep_pins(struct fl_settler *settler, uint32_t now_s)
 	pins.map = FL_MAP_pins;
 	pins.old = 0;
 	r = fl_walk(settler->maps, FL_MAP_pins, sweep_pin, &pins);
-	if (r == 0)
-		__atomic_store_n(&settler->maps->pressure->old_pins, pins.old, __ATOMIC_RELAXED);
-	return r;
-}
-
-static void settle_table(struct fl_settler *settler, const struct place *place, uint32_t begun_s,
-	struct fl_writes *writes)
-{
-	for (uint32_t i = 0; i < place->size; i++) {
-		fl_slot found = __atomic_load_n(&place->slots[i], __ATOMIC_RELAXED);
-
-		if (bits_has(&settler->found, place->base + i) ||
-			!fl_slot_settle_is_due(found, begun_s))
-			continue;
-		settler->counts.settled += swap_slot(
-			&place->slots[i], &found, fl_slot_settled(fl_slot_now(found)), writes);
-	}
-}
-
-static int begin(struct fl_settler *settler)
-{
-	const struct fl_limits *limits = &settler->maps->limits;
-
-	bits_done(&settler->endpoints);
-	if (bits_new(&settler->endpoints, limits->endpoints) < 0 ||
-		bits_new(&settler->found, limits->slots) < 0)
-		return -ENOMEM;
-	note_tables(settler);
+	if (r < 0)
+		return r;
+	__atomic_store_n(&settler->maps->pressure->old_pins, pins.old, __ATOMIC_RELAXED);
+	settler->may_have_pins = pins.left > 0;
 	return 0;
+}
+
+static void settle_table(struct fl_settler *settler, const struct fl_service *service,
+	enum fl_family family, uint32_t second, struct fl_writes *writes)
+{
+	struct fl_slot_table table = table_of(settler, service, family);
+	struct fl_slot_tally tally = { 0 };
+
+	(void)second;
+	fl_settle_table(settler->settle, &table, &tally);
+	writes->slots += tally.settled;
+	settler->counts.settled += tally.settled;
 }
 
 int fl_settler_sweep(struct fl_settler *settler, uint32_t now_s, struct fl_writes *writes)
 {
-	int r = begin(settler);
+	int r = fl_settle_begin(settler->settle, now_s);
 
-	if (r == 0)
-		r = sweep_pins(settler, now_s);
-	if (r == 0) {
-		for_each_moving(settler, settle_table, now_s, writes);
-		settler->counts.sweeps++;
-	} else {
-		bits_done(&settler->endpoints);
+	settler->swept_s = now_s;
+	if (r < 0)
+		return r;
+	note_tables(settler);
+	r = sweep_pins(settler, now_s);
+	if (r < 0) {
+		fl_settle_give_up(settler->settle);
+		return r;
 	}
-	bits_done(&settler->found);
-	return r;
+	for_each_moving(settler, settle_table, now_s, writes);
+	fl_settle_end(settler->settle);
+	settler->counts.sweeps++;
+	return 0;
 }
 
 bool fl_settler_found_unused(const struct fl_settler *settler, uint32_t endpoint)
 {
-	return settler->endpoints.words && !bits_has(&settler->endpoints, endpoint);
+	return fl_settle_is_unused(settler->settle, endpoint);
 }
 
 const struct fl_settle_counts *fl_settler_counts(const struct fl_settler *settler)

@@ -8,8 +8,8 @@
 
 /**
  * @file settler.h
- * Brings slots that move to rest: the agent's half of the rules in
- * fairlead/slot.h, over all tables. Part of the writer.
+ * Brings slots that move to rest: balance/settle.h, which has the rules, over all
+ * tables and pins there are. Part of the writer.
  *
  * Slots whose old flows have been silent for long enough are held; the old table
  * of a changed size goes when none of the new one's slots needs it. A sweep walks
@@ -38,12 +38,17 @@ void fl_settler_free(struct fl_settler *settler);
  * first, and for services that are not in it, slots stay as they are. */
 void fl_settler_follow(struct fl_settler *settler, struct fl_snapshot *snapshot);
 
-/** Hold what is due, and end changes of size. Walks the tables that move. */
-void fl_settler_hold(struct fl_settler *settler, uint32_t now_s, struct fl_writes *writes);
-/** Seconds from one sweep to the next: ten, or fewer for short silences. */
-uint32_t fl_settler_interval_s(const struct fl_settler *settler);
+/** Every second: hold what is due, and end changes of size. Walks the tables that move. */
+void fl_settler_tick(struct fl_settler *settler, uint32_t now_s, struct fl_writes *writes);
 /**
- * Walk all tables and pins. At least FL_GRACE_S seconds after the sweep before.
+ * Whether to sweep now: every ten seconds, more often for short silences, while slots
+ * move or pins are left of that. At least FL_GRACE_S after the end of the sweep
+ * before, by whichever agent.
+ * @param any_resting  numbers of endpoints rest, which a sweep may free
+ */
+bool fl_settler_sweep_is_due(const struct fl_settler *settler, bool any_resting, uint32_t now_s);
+/**
+ * Walk all tables and pins, when it is due.
  * @param writes  counts are added
  * @return 0, -ENOMEM, -errno; on failure nothing was settled
  */

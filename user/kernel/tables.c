@@ -6,6 +6,7 @@
 
 #include "balance/maglev.h"
 #include "balance/regions.h"
+#include "balance/settle.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "fairlead/slot.h"
@@ -193,18 +194,16 @@ static void fill_unused(struct fl_tables *tables, uint32_t base, uint32_t size, 
 	}
 }
 
-/* Change a slot that packets read, and may postpone at the same moment.
- * @return whether it was written */
+/* Write a slot that packets read; those of nat write none. @return whether it was another */
 static bool change_slot(fl_slot *cell, uint32_t now, bool settled, uint32_t now_s)
 {
-	fl_slot found = __atomic_load_n(cell, __ATOMIC_RELAXED), wanted;
+	fl_slot wanted = fl_slot_settled(now);
 
-	do {
-		wanted = settled ? fl_slot_settled(now) : fl_slot_change(found, now, now_s);
-		if (wanted == found)
-			return false;
-	} while (!__atomic_compare_exchange_n(
-		cell, &found, wanted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	if (!settled)
+		return fl_settle_change(cell, now, now_s);
+	if (__atomic_load_n(cell, __ATOMIC_RELAXED) == wanted)
+		return false;
+	__atomic_store_n(cell, wanted, __ATOMIC_RELAXED);
 	return true;
 }
 

@@ -31,7 +31,6 @@ struct fl_writer {
 	bool any_resting;
 	bool vips_differ; /* frontends were written since `vips` was */
 	uint32_t now_s;   /**< of the last call that was told */
-	uint32_t swept_s; /**< when the last sweep was, or this writer was made */
 	uint32_t tried_s; /**< when tables that wait were last tried again */
 };
 
@@ -444,16 +443,6 @@ static void free_rested(struct fl_writer *writer)
 	writer->any_resting = fl_ids_resting(writer->ids, writer->now_s, writer->resting, 1) > 0;
 }
 
-static bool sweep_is_due(struct fl_writer *writer)
-{
-	if (!writer->any_resting && !fl_tables_any_moves(writer->tables))
-		return false;
-	/* The agent before this one may have ended in the middle of a sweep. */
-	if (writer->swept_s == 0)
-		writer->swept_s = writer->now_s;
-	return writer->now_s - writer->swept_s >= fl_settler_interval_s(writer->settler);
-}
-
 static void retry_tables(struct fl_writer *writer)
 {
 	if (!writer->snapshot || writer->now_s - writer->tried_s < RETRY_S)
@@ -471,13 +460,11 @@ int fl_writer_tick(struct fl_writer *writer, uint32_t now_s)
 
 	writer->now_s = now_s;
 	fl_tables_rest(writer->tables, now_s);
-	if (fl_tables_any_moves(writer->tables))
-		fl_settler_hold(writer->settler, now_s, &writer->writes);
+	fl_settler_tick(writer->settler, now_s, &writer->writes);
 	fl_leavers_tick(&writer->leavers, writer->maps, now_s, &writer->writes);
 	retry_tables(writer);
-	if (!sweep_is_due(writer))
+	if (!fl_settler_sweep_is_due(writer->settler, writer->any_resting, now_s))
 		return 0;
-	writer->swept_s = now_s;
 	r = fl_settler_sweep(writer->settler, now_s, &writer->writes);
 	if (r == 0)
 		free_rested(writer);
