@@ -229,6 +229,7 @@ static void apply_snapshot(struct fl_agent *agent, struct fl_snapshot *snapshot)
 		return;
 	}
 	if (from && plan.count == 0 && agent->pruned) { /* the same services, perhaps in other files */
+		fl_registry_set_applied(&agent->registries, from); /* one of them may be new */
 		fl_plan_done(&plan);
 		fl_snapshot_unref(snapshot);
 		return;
@@ -241,6 +242,8 @@ static void apply_snapshot(struct fl_agent *agent, struct fl_snapshot *snapshot)
 	seconds = (double)(fl_clock_mono_ns() - began_ns) / 1e9;
 	count_duration(&agent->stats, seconds);
 	put_in_force(agent, snapshot);
+	if (agent->pruned)
+		fl_registry_set_applied(&agent->registries, snapshot);
 	fl_log(FL_LOG_INFO, "agent", "snapshot applied",
 		FL_UINT("generation", snapshot->generation),
 		FL_UINT("services", snapshot->service_count),

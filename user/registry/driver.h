@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "config/services.h"
 #include "core/problem.h"
+#include "model/snapshot.h"
 
 /**
  * @file driver.h
@@ -38,6 +39,9 @@ struct fl_registry_driver {
 	void (*stop)(struct fl_registry *registry);
 	/** Look again now (SIGHUP). */
 	void (*refresh)(struct fl_registry *registry);
+	/** A snapshot is in force, and every registry has had its say in it: what shall be
+	 * written into this one can be. NULL = it is never written. Borrowed. */
+	void (*applied)(struct fl_registry *registry, const struct fl_snapshot *snapshot);
 };
 
 /** One registry of the configuration, alive. Owned by registry.c. It never moves. */
@@ -45,6 +49,7 @@ struct fl_registry {
 	const struct fl_registry_driver *driver;
 	const struct fl_registry_config
 		*config; /**< its own copy: outlives the configuration it came from */
+	char *node;      /**< node.name */
 	char *state_dir; /**< for what must outlive the agent; made by who writes there; NULL = none */
 	uv_loop_t *loop;
 	void *state; /**< the driver's own */

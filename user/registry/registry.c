@@ -141,12 +141,13 @@ static void registry_free(struct fl_registry *registry)
 	fl_services_done(&registry->services);
 	fl_problems_done(&registry->problems);
 	config_free((struct fl_registry_config *)registry->config);
+	free(registry->node);
 	free(registry->state_dir);
 	free(registry);
 }
 
-static struct fl_registry *registry_new(
-	struct fl_registry_set *set, const struct fl_registry_config *config, const char *state_dir)
+static struct fl_registry *registry_new(struct fl_registry_set *set,
+	const struct fl_registry_config *config, const struct fl_config *whole)
 {
 	struct fl_registry *registry = calloc(1, sizeof(*registry));
 
@@ -156,9 +157,10 @@ static struct fl_registry *registry_new(
 	registry->loop = set->loop;
 	registry->driver = find_driver(config->type);
 	registry->config = config_copy(config);
-	if (asprintf(&registry->state_dir, "%s/registries/%s", state_dir, config->name) < 0)
+	registry->node = strdup(whole->node_name);
+	if (asprintf(&registry->state_dir, "%s/registries/%s", whole->state_dir, config->name) < 0)
 		registry->state_dir = NULL;
-	if (registry->config && registry->state_dir)
+	if (registry->config && registry->node && registry->state_dir)
 		return registry;
 	registry_free(registry);
 	return NULL;
@@ -217,7 +219,7 @@ static int make_new(
 				is_same_config(set->registries[j]->config, &config->registries[i]);
 		if (known)
 			continue;
-		made[i] = registry_new(set, &config->registries[i], config->state_dir);
+		made[i] = registry_new(set, &config->registries[i], config);
 		if (made[i])
 			continue;
 		while (i--)
@@ -267,6 +269,13 @@ void fl_registry_set_refresh(struct fl_registry_set *set)
 	for (size_t i = 0; i < set->count; i++)
 		if (set->registries[i]->driver)
 			set->registries[i]->driver->refresh(set->registries[i]);
+}
+
+void fl_registry_set_applied(struct fl_registry_set *set, const struct fl_snapshot *snapshot)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->registries[i]->driver && set->registries[i]->driver->applied)
+			set->registries[i]->driver->applied(set->registries[i], snapshot);
 }
 
 void fl_registry_set_stop(struct fl_registry_set *set)

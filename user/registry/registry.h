@@ -31,6 +31,8 @@ int fl_registry_set_start(struct fl_registry_set *set, uv_loop_t *loop,
 int fl_registry_set_configure(struct fl_registry_set *set, const struct fl_config *config);
 /** Look again now (SIGHUP). */
 void fl_registry_set_refresh(struct fl_registry_set *set);
+/** Tell every registry that writes what is in force. */
+void fl_registry_set_applied(struct fl_registry_set *set, const struct fl_snapshot *snapshot);
 /** Stop and free all; the loop must go on until their handles are closed. */
 void fl_registry_set_stop(struct fl_registry_set *set);
 /** Whether each registry has published or failed once: the first snapshot may be made. */
