@@ -125,11 +125,11 @@ $(O)/fairleadd $(O)/fairlead: $(O)/%: $(O)/user/%.o $(LIBRARY)
 
 $(O)/tests/unit-tests: $(UNIT_SOURCES:%.c=$(O)/%.o) $(TEST_LIB_SOURCES:%.c=$(O)/%.o) $(LIBRARY)
 	$(say) LINK $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcriterion $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcriterion -lssl -lcrypto $(LDLIBS)
 
 $(O)/tests/bpf-tests: $(BPF_TEST_SOURCES:%.c=$(O)/%.o) $(TEST_LIB_SOURCES:%.c=$(O)/%.o) $(LIBRARY)
 	$(say) LINK $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcriterion $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcriterion -lssl -lcrypto $(LDLIBS)
 
 # Fuzzers: built by `make FUZZ=1 O=build/fuzz CC=clang-19 fuzzers`. The programs' own
 # sources are compiled for the host there: frames are not aligned, and callbacks have

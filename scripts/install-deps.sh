@@ -20,7 +20,7 @@ packages_of() {
 		libuv1-dev libyaml-dev libjansson-dev libmicrohttpd-dev libcurl4-openssl-dev libmnl-dev \
 		uthash-dev libxxhash-dev scdoc ;;
 	lab) echo python3 iproute2 ethtool util-linux procps nginx curl ;;
-	test) echo libcriterion-dev libclang-rt-19-dev python3-pytest python3-scapy python3-yaml tshark \
+	test) echo libcriterion-dev libssl-dev libclang-rt-19-dev python3-pytest python3-scapy python3-yaml tshark \
 		prometheus socat ;;
 	kernels) echo qemu-system-x86 busybox-static cpio ;;
 	bench) echo iperf3 ;;
