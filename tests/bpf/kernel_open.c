@@ -11,6 +11,7 @@
 #include "kernel/bpffs.h"
 #include "lib/netns.h"
 #include "lib/opened.h"
+#include "bpf/xdp_edge.skel.h"
 
 /* The life of what is pinned: made, adopted, refused, removed. */
 
@@ -75,6 +76,48 @@ static unsigned count_programs(const uint32_t ids[FL_MAP_COUNT])
 			}
 	}
 	return count;
+}
+
+/* The constants that a loaded program has. */
+static struct fl_edge_conf loaded_conf(int fd)
+{
+	uint32_t ids[64] = { 0 }, length = sizeof(struct bpf_prog_info), zero = 0;
+	struct bpf_prog_info program = { .nr_map_ids = 64, .map_ids = (uintptr_t)ids };
+	struct fl_edge_conf conf = { 0 };
+
+	cr_assert_eq(bpf_obj_get_info_by_fd(fd, &program, &length), 0);
+	for (uint32_t i = 0; i < program.nr_map_ids; i++) {
+		_cleanup_close_ int map = bpf_map_get_fd_by_id(ids[i]);
+		struct bpf_map_info info = { 0 };
+		char value[4096];
+
+		length = sizeof(info);
+		cr_assert_eq(bpf_obj_get_info_by_fd(map, &info, &length), 0);
+		if (!strstr(info.name, ".rodata") || info.value_size < sizeof(conf))
+			continue;
+		cr_assert_leq(info.value_size, sizeof(value));
+		cr_assert_eq(bpf_map_lookup_elem(map, &zero, value), 0);
+		memcpy(&conf, value + offsetof(struct xdp_edge__rodata, fl_conf), sizeof(conf));
+	}
+	return conf;
+}
+
+Test(kernel_open, pressure_begins_at_half_of_the_real_table)
+{
+	struct fl_config config = test_config();
+	struct fl_kernel *kernel;
+	struct fl_edge_conf conf;
+	uint32_t cells;
+
+	config.hash_seed = 4711;
+	kernel = test_kernel_open(&config);
+	conf = loaded_conf(kernel->edge_fd);
+	cells = kernel->maps.shape[FL_MAP_opening].max_entries;
+	cr_expect_geq(cells, FL_OPENING_MAX);
+	cr_expect_geq(cells, 512 * kernel->maps.cpus);
+	cr_assert_eq(conf.hash_seed, 4711, "these are not its constants");
+	cr_expect_eq(conf.opening_limit, cells / 2);
+	fl_kernel_close(kernel);
 }
 
 Test(kernel_open, only_rows_in_use_count_as_memory)

@@ -83,6 +83,9 @@ static void open_maps(struct test_view *t)
 	t->maps.slots = calloc(limits.slots, sizeof(*t->maps.slots));
 	t->maps.nexthops = calloc(FL_NEXTHOPS_MAX, sizeof(*t->maps.nexthops));
 	t->maps.nat_used = calloc(limits.endpoints + 1, sizeof(*t->maps.nat_used));
+	t->maps.shape[FL_MAP_opening].max_entries = FL_OPENING_MAX;
+	t->maps.pressure = calloc(1, sizeof(*t->maps.pressure));
+	*t->maps.pressure = (struct fl_pressure_row){ .refused = 12, .postponed = 3 };
 	t->maps.nat_used[1] = (struct fl_nat_used_row){ .tcp = 2, .udp = 1 };
 	t->maps.nat_used[limits.endpoints].tcp = 1; /* of an endpoint that is gone */
 }
@@ -172,6 +175,7 @@ void test_view_free(struct test_view *t)
 	free(t->maps.slots);
 	free(t->maps.nexthops);
 	free(t->maps.nat_used);
+	free(t->maps.pressure);
 	free(t);
 }
 

@@ -27,8 +27,8 @@ struct test_view {
  * Two services: team/web (10.0.0.10:80/tcp, [2001:db8::10]:80/tcp; three IPv4
  * endpoints of which one has weight 0 and one drains, one of IPv6) and dns
  * (10.0.0.53:53/udp, two endpoints), ids given, rows of the maps filled: a table
- * of 251 slots each, 2 of web's moving, 1 held; 4 nat flows, 1 of them to an endpoint that
- * is gone. One registry, "files".
+ * of 251 slots each, 2 of web's moving, 1 held; 12 pins were refused, 3 slots postponed;
+ * 4 nat flows, 1 of them to an endpoint that is gone. One registry, "files".
  */
 struct test_view *test_view_new(void);
 void test_view_free(struct test_view *view);

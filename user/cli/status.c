@@ -139,6 +139,30 @@ static void put_limits(json_t *limits, FILE *out)
 	json_decref(rows);
 }
 
+/* Slots and pins stand as two objects: one row of a table. */
+static void put_slots(json_t *slots, json_t *pins, FILE *out)
+{
+	static const struct fl_column columns[] = {
+		{ "SETTLED", "settled", FL_COLUMN_NUMBER },
+		{ "MOVING", "moving", FL_COLUMN_NUMBER },
+		{ "HELD", "held", FL_COLUMN_NUMBER },
+		{ "POSTPONED", "postponed", FL_COLUMN_NUMBER },
+		{ "PINS REFUSED", "refused", FL_COLUMN_NUMBER },
+		{ "PRESSURE", "pressure", FL_COLUMN_TEXT },
+		{ NULL },
+	};
+	json_t *row = json_is_object(slots) ? json_copy(slots) : NULL;
+	json_t *rows;
+
+	if (!row)
+		return;
+	if (json_is_object(pins))
+		json_object_update(row, pins);
+	rows = json_pack("[o]", row);
+	put_table(rows, "slots", columns, out);
+	json_decref(rows);
+}
+
 void fl_show_status(json_t *value, FILE *out)
 {
 	static const struct fl_column interface_columns[] = {
@@ -153,6 +177,7 @@ void fl_show_status(json_t *value, FILE *out)
 	put_table(json_object_get(value, "interfaces"), "interfaces", interface_columns, out);
 	put_table(json_object_get(value, "registries"), "registries", registry_columns, out);
 	put_limits(json_object_get(value, "limits"), out);
+	put_slots(json_object_get(value, "slots"), json_object_get(value, "pins"), out);
 	put_problems(json_object_get(value, "registries"), out);
 	put_strings(json_object_get(value, "conflicts"), "conflicts", out);
 	put_strings(json_object_get(value, "warnings"), "warnings", out);

@@ -4,6 +4,7 @@
 #include "control/api.h"
 #include "control/warnings.h"
 #include "core/clock.h"
+#include "kernel/reader.h"
 #include "observe/flows.h"
 
 static void put_node(const struct fl_view *view, struct fl_json_text *json)
@@ -99,6 +100,42 @@ static void put_limits(const struct fl_view *view, struct fl_json_text *json)
 	fl_json_end(json);
 }
 
+/* Slots of all tables in force, by state. */
+static void count_slots(const struct fl_view *view, struct fl_slot_counts *ret_add)
+{
+	for (size_t i = 0; view->applied && i < view->applied->service_count; i++) {
+		uint32_t id = view->applied->services[i]->id;
+
+		for (int family = 0;
+			id && id <= view->maps->limits.services && family < FL_FAMILIES; family++)
+			fl_read_slots(view->maps, view->maps->services[id].region[family], ret_add);
+	}
+}
+
+/* What slots that move remember, and what they could not. */
+static void put_slots(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct fl_slot_counts slots = { 0 };
+	struct fl_pressure pressure;
+
+	if (!fl_read_pressure(view->maps, &pressure) || !view->maps->slots) {
+		fl_json_null(json, "slots");
+		fl_json_null(json, "pins");
+		return;
+	}
+	count_slots(view, &slots);
+	fl_json_object(json, "slots");
+	fl_json_uint(json, "settled", slots.settled);
+	fl_json_uint(json, "moving", slots.moving);
+	fl_json_uint(json, "held", slots.held);
+	fl_json_uint(json, "postponed", pressure.postponed);
+	fl_json_end(json);
+	fl_json_object(json, "pins");
+	fl_json_uint(json, "refused", pressure.refused);
+	fl_json_bool(json, "pressure", pressure.is_high);
+	fl_json_end(json);
+}
+
 static void put_conflicts(const struct fl_view *view, struct fl_json_text *json)
 {
 	char line[1024];
@@ -123,6 +160,7 @@ int fl_api_status(const struct fl_view *view, struct fl_json_text *json)
 	fl_json_string(json, "last_error",
 		view->apply && *view->apply->last_error ? view->apply->last_error : NULL);
 	put_limits(view, json);
+	put_slots(view, json);
 	fl_json_list(json, "warnings");
 	fl_warnings_write(view, json);
 	fl_json_end(json);

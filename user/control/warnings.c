@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernel/reader.h"
+
 #define PER_KIND_MAX 20 /**< of one kind; the rest is counted */
 
 /* Warnings of one kind. */
@@ -205,10 +207,23 @@ static void warn_frontends(const struct fl_view *view, struct fl_json_text *json
 	finish(&kind, "frontends in a connected subnet that nobody answers for");
 }
 
+static void warn_pressure(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct kind kind = { .json = json };
+	struct fl_pressure pressure;
+
+	if (fl_read_pressure(view->maps, &pressure) && pressure.is_high)
+		warn(&kind,
+			"more flows open in moving slots than can be remembered (a SYN flood?): "
+			"new ones go to the endpoints before, where these are up, and slots "
+			"move for longer");
+}
+
 void fl_warnings_write(const struct fl_view *view, struct fl_json_text *json)
 {
 	warn_paths(view, json);
 	warn_services(view, json);
 	warn_replies(view, json);
 	warn_frontends(view, json);
+	warn_pressure(view, json);
 }

@@ -219,6 +219,7 @@ static int load_edge(struct fl_kernel *kernel, const struct fl_config *config,
 	if (r < 0)
 		return r;
 	keep_seed(kernel->maps.meta, &edge->rodata->fl_conf);
+	edge->rodata->fl_conf.opening_limit = fl_maps_opening_limit(&kernel->maps);
 	r = xdp_edge__load(edge);
 	return r < 0 ? fl_libbpf_log_explain(failure, r) : 0;
 }

@@ -78,6 +78,11 @@ uint32_t fl_map_rows(enum fl_map map, const struct fl_limits *limits)
 	}
 }
 
+uint32_t fl_maps_opening_limit(const struct fl_maps *maps)
+{
+	return maps->shape[FL_MAP_opening].max_entries / 2;
+}
+
 int fl_map_shape(int fd, struct fl_map_shape *ret)
 {
 	struct bpf_map_info info = { 0 };

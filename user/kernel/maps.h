@@ -65,6 +65,10 @@ const char *fl_map_name(enum fl_map map); /**< "frontends" */
  * than there may be), or from this version; 0 = as the object declares. */
 uint32_t fl_map_rows(enum fl_map map, const struct fl_limits *limits);
 
+/** Inserts into `opening` within FL_PRESSURE_WINDOW_S that are too many: half of the
+ * cells that the map really has. */
+uint32_t fl_maps_opening_limit(const struct fl_maps *maps);
+
 /** Ask the kernel. @return 0, -errno */
 int fl_map_shape(int fd, struct fl_map_shape *ret);
 

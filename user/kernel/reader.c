@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "fairlead/slot.h"
 #include "kernel/decode.h"
 #include "kernel/tables.h"
@@ -64,10 +65,17 @@ int fl_read_connections(const struct fl_maps *maps, uint32_t endpoint, uint64_t 
 	return 0;
 }
 
-int fl_read_pressure(const struct fl_maps *maps, struct fl_pressure_row *ret)
+bool fl_read_pressure(const struct fl_maps *maps, struct fl_pressure *ret)
 {
-	*ret = *maps->pressure;
-	return 0;
+	if (!maps || !maps->pressure)
+		return false;
+	*ret = (struct fl_pressure){
+		.is_high = fl_pressure_is_high(
+			maps->pressure, fl_clock_boot_s(), fl_maps_opening_limit(maps)),
+		.refused = maps->pressure->refused,
+		.postponed = maps->pressure->postponed,
+	};
+	return true;
 }
 
 static int count_row(void *context, const void *key, const void *value)

@@ -18,8 +18,14 @@ int fl_read_frontend(const struct fl_maps *maps, uint32_t frontend, struct fl_fr
 int fl_read_endpoint(const struct fl_maps *maps, uint32_t endpoint, struct fl_endpoint_stats *ret);
 /** Live nat flows of an endpoint. @return 0, -ERANGE */
 int fl_read_connections(const struct fl_maps *maps, uint32_t endpoint, uint64_t *ret);
-/** What keeps floods from breaking flows. @return 0 */
-int fl_read_pressure(const struct fl_maps *maps, struct fl_pressure_row *ret);
+/** What keeps floods from breaking flows. */
+struct fl_pressure {
+	bool is_high;       /**< so many flows open in moving slots that none is pinned */
+	uint64_t refused;   /**< pins not made, for lack of room or under pressure */
+	uint64_t postponed; /**< slots that move for longer because of that */
+};
+/** @return whether it is known: the map is open */
+bool fl_read_pressure(const struct fl_maps *maps, struct fl_pressure *ret);
 /** Rows of a map that are in use (see walk.h), by walking: costs as much as the
  * map is large. Of `nat`: of all its tables. */
 int fl_read_entries(const struct fl_maps *maps, enum fl_map map, uint64_t *ret);

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
-#include "fairlead/pin.h"
 #include "kernel/reader.h"
 #include "observe/family.h"
 #include "observe/flows.h"
@@ -329,16 +327,17 @@ static void put_pressure(struct writer *w)
 {
 	static const struct fl_metric_family refused = { "fairlead_pins_refused", FL_COUNTER, NULL,
 		"Pins that were not made, for lack of room or under pressure." };
+	static const struct fl_metric_family postponed = { "fairlead_slots_postponed", FL_COUNTER,
+		NULL, "Slots that are held later, since a pin in them was not made." };
 	static const struct fl_metric_family high = { "fairlead_pin_pressure", FL_GAUGE, NULL,
 		"1 while so many flows open in moving slots that none of them is remembered." };
-	struct fl_pressure_row row;
-	uint32_t limit;
+	struct fl_pressure pressure;
 
-	if (!has_map(w, FL_MAP_pressure) || fl_read_pressure(w->view->maps, &row) < 0)
+	if (!fl_read_pressure(w->view->maps, &pressure))
 		return;
-	limit = w->view->maps->shape[FL_MAP_opening].max_entries / 2;
-	put_single(w, &refused, row.refused);
-	put_single(w, &high, fl_pressure_is_high(&row, fl_clock_boot_s(), limit));
+	put_single(w, &refused, pressure.refused);
+	put_single(w, &postponed, pressure.postponed);
+	put_single(w, &high, pressure.is_high);
 }
 
 void fl_metrics_write_traffic(

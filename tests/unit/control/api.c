@@ -237,7 +237,36 @@ Test(control_api, status)
 		"{\"services\":{\"used\":2,\"limit\":64},\"endpoints\":{\"used\":6,\"limit\":256},"
 		"\"slots\":{\"used\":502,\"limit\":16064},\"flows\":{\"used\":4,\"limit\":1024}"
 		"}");
+	expect(json_incref(json_object_get(value, "slots")),
+		"{\"settled\":499,\"moving\":2,\"held\":1,\"postponed\":3}");
+	expect(json_incref(json_object_get(value, "pins")), "{\"refused\":12,\"pressure\":false}");
+	cr_expect_not(has_warning(value, "can be remembered"));
 	json_decref(value);
+}
+
+Test(control_api, status_tells_of_pressure)
+{
+	json_t *value;
+
+	t->maps.pressure->failed = fl_clock_boot_s();
+	value = parse(fl_api_status(&t->view, writer()));
+	expect(json_incref(json_object_get(value, "pins")), "{\"refused\":12,\"pressure\":true}");
+	cr_expect(has_warning(value, "more flows open in moving slots than can be remembered"));
+	json_decref(value);
+}
+
+Test(control_api, status_without_maps)
+{
+	const struct fl_snapshot *applied = t->view.applied;
+	json_t *value;
+
+	t->view.maps = NULL;
+	t->view.applied = NULL;
+	value = parse(fl_api_status(&t->view, writer()));
+	expect(json_incref(json_object_get(value, "slots")), "null");
+	expect(json_incref(json_object_get(value, "pins")), "null");
+	json_decref(value);
+	t->view.applied = applied;
 }
 
 Test(control_api, status_tells_what_gets_no_traffic)

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "lib/served.h"
 #include "observe/family.h"
 #include "observe/metrics.h"
@@ -118,6 +119,9 @@ Test(observe_metrics, samples)
 		"fairlead_slots{service=\"team/web\",state=\"settled\"} 248",
 		"fairlead_slots{service=\"team/web\",state=\"moving\"} 2",
 		"fairlead_slots{service=\"team/web\",state=\"held\"} 1",
+		"fairlead_pins_refused_total 12",
+		"fairlead_slots_postponed_total 3",
+		"fairlead_pin_pressure 0",
 	};
 	const char *all = write_all(FL_METRICS_PROMETHEUS);
 
@@ -128,6 +132,12 @@ Test(observe_metrics, samples)
 	cr_expect(strstr(all, "\nprocess_resident_memory_bytes "));
 	cr_expect(strstr(all, "\nprocess_open_fds "));
 	cr_expect(strstr(all, "\nprocess_start_time_seconds "));
+}
+
+Test(observe_metrics, pressure)
+{
+	t->maps.pressure->failed = fl_clock_boot_s();
+	cr_expect(has_line(write_all(FL_METRICS_PROMETHEUS), "fairlead_pin_pressure 1"));
 }
 
 /* A family stands in one piece, its samples carry its name, and it is told once. */
