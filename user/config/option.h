@@ -99,6 +99,10 @@ struct fl_reader {
 void fl_read_options(struct fl_reader *reader, enum fl_option_of of, const char *prefix,
 	const struct fl_node *node, void *target);
 
+/** Read a service's mapping. It is not finished: see fl_service_finish; `incomplete` says
+ * that it had errors. @return NULL when out of memory */
+struct fl_service *fl_read_service(struct fl_reader *reader, const struct fl_node *node);
+
 /** Add an error about a value: "KEY: VALUE why, expected …", with what the
  * option's type expects. @return false */
 bool fl_read_refuse(struct fl_reader *reader, const struct fl_option *option,

@@ -63,15 +63,6 @@ const struct fl_option_type fl_type_service_name = { describe_name, read_name, p
 
 /* --------------------------------------------------------------- frontends */
 
-/* Whether packets can be sent to it, one at a time. */
-static bool is_unicast(const struct fl_ip *ip)
-{
-	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
-
-	return !fl_ip_is_unspecified(ip) && !fl_ip_is_multicast(ip) &&
-	       !(fl_ip_family(ip) == FL_IPV4 && memcmp(fl_ip_bytes(ip), broadcast, 4) == 0);
-}
-
 static void describe_frontends(const struct fl_option *option, FILE *out)
 {
 	fprintf(out, "a list of 1-%lld ADDRESS:PORT/PROTOCOL, such as \"10.0.0.10:80/tcp\"",
@@ -112,7 +103,7 @@ static bool read_frontend(struct fl_reader *reader, const struct fl_option *opti
 	text[slash - node->text] = '\0';
 	if (fl_socket_parse(text, true, &ret->addr, &ret->port) < 0)
 		return refuse_frontend(reader, option, node, "is no address with a port");
-	if (!is_unicast(&ret->addr))
+	if (!fl_ip_is_host(&ret->addr))
 		return refuse_frontend(reader, option, node, "is no address of one host");
 	return true;
 }
@@ -172,7 +163,7 @@ static bool read_address(struct fl_reader *reader, const struct fl_option *optio
 		return false;
 	if (fl_socket_parse(node->text, false, &endpoint->addr, &endpoint->port) < 0)
 		return fl_read_refuse(reader, option, node, "is no address");
-	if (!is_unicast(&endpoint->addr))
+	if (!fl_ip_is_host(&endpoint->addr))
 		return fl_read_refuse(reader, option, node, "is no address of one host");
 	return true;
 }
@@ -255,9 +246,7 @@ static void refuse_unhanded_check(struct fl_reader *reader, const struct fl_serv
 			"off");
 }
 
-/* @return NULL when it had errors, which were added */
-static struct fl_service *read_service(
-	struct fl_reader *reader, const struct fl_option *option, const struct fl_node *node)
+struct fl_service *fl_read_service(struct fl_reader *reader, const struct fl_node *node)
 {
 	size_t errors = reader->problems->errors;
 	struct fl_service *service = fl_service_new("(unnamed)");
@@ -273,10 +262,21 @@ static struct fl_service *read_service(
 	}
 	service->line = node->line;
 	service->column = node->column;
-	fl_read_options(reader, FL_OF_SERVICE, option->key, node, service);
+	fl_read_options(reader, FL_OF_SERVICE, "services", node, service);
 	refuse_unhanded_check(reader, service);
 	service->incomplete =
 		node->broken || reader->no_memory || reader->problems->errors != errors;
+	return service;
+}
+
+/* @return NULL when it had errors, which were added */
+static struct fl_service *read_finished(struct fl_reader *reader, const struct fl_node *node)
+{
+	size_t errors = reader->problems->errors;
+	struct fl_service *service = fl_read_service(reader, node);
+
+	if (!service)
+		return NULL;
 	if (node->kind == FL_NODE_MAP)
 		fl_service_finish(service, reader->problems);
 	if (!service->incomplete && reader->problems->errors == errors)
@@ -299,7 +299,7 @@ static bool read_services(struct fl_reader *reader, const struct fl_option *opti
 		return fl_read_no_memory(reader);
 	*FL_FIELD(struct fl_service **, option, target) = services;
 	for (const struct fl_node *item = node->first; item; item = item->next) {
-		struct fl_service *service = read_service(reader, option, item);
+		struct fl_service *service = read_finished(reader, item);
 
 		if (service)
 			services[(*count)++] = service;

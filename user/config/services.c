@@ -90,6 +90,57 @@ int fl_services_load(
 	return fl_services_parse(text, length, file, registry, problems, ret);
 }
 
+/* Add what stands elsewhere. @param more  lives as long as the answer is used */
+static struct fl_node complete(const struct fl_node *map, const char *name, struct fl_node more[2])
+{
+	struct fl_node whole = *map;
+
+	more[0] = (struct fl_node){ .kind = FL_NODE_SCALAR,
+		.line = map->line,
+		.column = map->column,
+		.text = name,
+		.key = "name",
+		.key_line = map->line,
+		.key_column = map->column };
+	more[1] = more[0];
+	more[1].kind = FL_NODE_LIST;
+	more[1].key = "endpoints";
+	if (fl_node_is_null(map))
+		whole.kind = FL_NODE_MAP; /* of nothing */
+	if (whole.kind != FL_NODE_MAP)
+		return whole;
+	for (int i = 0; i < 2; i++) {
+		if (fl_node_get(&whole, more[i].key))
+			continue;
+		more[i].next = whole.first;
+		whole.first = &more[i];
+		whole.count++;
+	}
+	return whole;
+}
+
+int fl_service_begin(const struct fl_node *map, const char *name, const char *file,
+	const char *registry, struct fl_problems *problems, struct fl_service **ret)
+{
+	struct fl_reader reader = { .file = file, .problems = problems, .registry = registry };
+	struct fl_node more[2];
+	struct fl_node whole = complete(map, name, more);
+	const struct fl_node *own = map->kind == FL_NODE_MAP ? fl_node_get(map, "name") : NULL;
+	struct fl_service *service = fl_read_service(&reader, &whole);
+
+	if (service && own && !service->incomplete && strcmp(service->name, name) != 0) {
+		fl_read_error(&reader, fl_option_find("services.name"), own,
+			"is %s here, expected %s or none: the place names it", service->name, name);
+		service->incomplete = true;
+	}
+	if (service && !service->incomplete && map->kind == FL_NODE_MAP) {
+		*ret = service;
+		return 0;
+	}
+	fl_service_unref(service);
+	return reader.no_memory ? -ENOMEM : -EINVAL;
+}
+
 void fl_services_done(fl_service_vec *services)
 {
 	for (size_t i = 0; i < services->count; i++)

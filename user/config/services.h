@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include "config/yaml.h"
 #include "core/problem.h"
 #include "core/vec.h"
 #include "model/service.h"
@@ -27,5 +28,16 @@ int fl_services_load(
 /** The same from memory; `name` stands for the file in messages. */
 int fl_services_parse(const char *text, size_t length, const char *name, const char *registry,
 	struct fl_problems *problems, fl_service_vec *ret);
+
+/**
+ * Begin one service from its mapping, to which its name is given from elsewhere (if it
+ * stands there as well it must be the same), and perhaps its endpoints too: they may be
+ * absent. The caller adds them and calls fl_service_finish.
+ * @param file      what messages call the place
+ * @param registry  name put into the service
+ * @return 0, -EINVAL when errors were added, -ENOMEM
+ */
+int fl_service_begin(const struct fl_node *map, const char *name, const char *file,
+	const char *registry, struct fl_problems *problems, struct fl_service **ret);
 
 void fl_services_done(fl_service_vec *services);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct fl_ip mapped_prefix = { .word = { 0, 0, 0xffff0000 } }; /* ::ffff:0:0, as stored */
+static const struct fl_ip mapped_prefix = { .word = { 0, 0,
+						    0xffff0000 } }; /* ::ffff:0:0, as stored */
 
 enum fl_family fl_ip_family(const struct fl_ip *ip)
 {
@@ -43,6 +44,14 @@ bool fl_ip_is_loopback(const struct fl_ip *ip)
 	if (fl_ip_family(ip) == FL_IPV4)
 		return (ntohl(ip->word[3]) >> 24) == 127;
 	return !ip->word[0] && !ip->word[1] && !ip->word[2] && ip->word[3] == htonl(1);
+}
+
+bool fl_ip_is_host(const struct fl_ip *ip)
+{
+	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
+
+	return !fl_ip_is_unspecified(ip) && !fl_ip_is_multicast(ip) &&
+	       !(fl_ip_family(ip) == FL_IPV4 && memcmp(fl_ip_bytes(ip), broadcast, 4) == 0);
 }
 
 struct fl_ip fl_ip_from_ipv4(__be32 addr)

@@ -29,6 +29,8 @@ int fl_ip_compare(const struct fl_ip *a, const struct fl_ip *b);
 bool fl_ip_is_unspecified(const struct fl_ip *ip); /**< 0.0.0.0 or :: */
 bool fl_ip_is_multicast(const struct fl_ip *ip);
 bool fl_ip_is_loopback(const struct fl_ip *ip);
+/** Whether packets can be sent to it, one host at a time. */
+bool fl_ip_is_host(const struct fl_ip *ip);
 
 /** Make one from the 4 bytes of an IPv4 address in network order. */
 struct fl_ip fl_ip_from_ipv4(__be32 addr);

@@ -292,6 +292,14 @@ static void check_families(const struct fl_service *service, struct fl_problems 
 
 		if (fl_service_usable(service, family))
 			continue;
+		if (service->varies) {
+			fl_problem_warn(problems,
+				place_of(service, frontend->line, frontend->column),
+				"services.frontends: %s has no usable endpoint now: what is sent "
+				"to it is dropped (no_endpoint)",
+				fl_frontend_format(frontend, text));
+			continue;
+		}
 		fl_problem_add(problems, place_of(service, frontend->line, frontend->column),
 			"services.frontends: %s has no usable endpoint: %s forwards %s only to "
 			"endpoints of that family, expected at least one",

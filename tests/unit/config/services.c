@@ -205,3 +205,58 @@ Test(config_services, a_file_that_is_not_there)
 	cr_expect_str_eq(problems.items[0].file, "/nonexistent/s.yaml");
 	fl_problems_done(&problems);
 }
+
+/* ------------------------------------------------- one service from elsewhere */
+
+static const struct {
+	const char *name; /* of the row */
+	const char *text;
+	const char *error; /* the first; NULL = good */
+	size_t endpoints;
+} mappings[] = {
+	{ "without endpoints", "frontends: ['10.0.0.1:80/tcp']\n", NULL, 0 },
+	{ "with endpoints",
+		"frontends: ['10.0.0.1:80/tcp']\nendpoints: [{address: 192.0.2.1}]\n", NULL, 1 },
+	{ "with its own name", "name: a/b\nfrontends: ['10.0.0.1:80/tcp']\n", NULL, 0 },
+	{ "with another name", "name: other\nfrontends: ['10.0.0.1:80/tcp']\n",
+		"kv x:1:7: services.name: is other here, expected a/b or none", 0 },
+	{ "without frontends", "forward: nat\n",
+		"kv x:1:1: services.frontends: missing, must be given", 0 },
+	{ "an unknown key", "frontends: ['10.0.0.1:80/tcp']\nforwards: nat\n",
+		"kv x:2:1: services.forwards: unknown key, expected forward?", 0 },
+	{ "a list", "- frontends: ['10.0.0.1:80/tcp']\n",
+		"kv x:1:1: services: a list does not fit, expected a mapping", 0 },
+	{ "a word", "web\n", "kv x:1:1: services: web does not fit, expected a mapping", 0 },
+	{ "nothing but null", "null\n", "kv x:1:1: services.frontends: missing", 0 },
+};
+
+Test(config_services, one_service_may_get_name_and_endpoints_from_elsewhere)
+{
+	for (size_t i = 0; i < sizeof(mappings) / sizeof(mappings[0]); i++) {
+		const char *text = mappings[i].text;
+		struct fl_problems problems = { 0 };
+		struct fl_service *service = NULL;
+		struct fl_yaml yaml;
+		char line[512] = "";
+		int r;
+
+		cr_assert_eq(fl_yaml_parse(text, strlen(text), "kv x", &problems, &yaml), 0);
+		r = fl_service_begin(yaml.root, "a/b", "kv x", "consul", &problems, &service);
+		if (problems.count)
+			fl_problem_format(&problems.items[0], line, sizeof(line));
+		if (mappings[i].error) {
+			cr_expect(r == -EINVAL && !service, "%s: %d", mappings[i].name, r);
+			cr_expect_eq(strncmp(line, mappings[i].error, strlen(mappings[i].error)), 0,
+				"%s: %s", mappings[i].name, line);
+		} else {
+			cr_assert(r == 0 && service, "%s: %d %s", mappings[i].name, r, line);
+			cr_expect_str_eq(service->name, "a/b");
+			cr_expect_str_eq(service->registry, "consul");
+			cr_expect_eq(service->endpoint_count, mappings[i].endpoints);
+			cr_expect_eq(problems.count, 0, "%s: %s", mappings[i].name, line);
+			fl_service_unref(service);
+		}
+		fl_yaml_done(&yaml);
+		fl_problems_done(&problems);
+	}
+}
