@@ -8,6 +8,7 @@
 
 #include "config/services.h"
 #include "core/base64.h"
+#include "core/cleanup.h"
 #include "core/json_pull.h"
 
 /* One answer as it is read. */
@@ -59,55 +60,57 @@ char *fl_consul_kv_file(const char *prefix, const char *name, char buffer[FL_CON
 
 /* ----------------------------------------------------------------- definitions */
 
-static int begin_parsed(const struct fl_consul_definition *definition, const struct fl_node *root,
-	const char *file, const char *registry, struct fl_problems *problems,
-	struct fl_service **ret)
-{
-	if (root)
-		return fl_service_begin(root, definition->name, file, registry, problems, ret);
-	fl_problem_add(problems, (struct fl_place){ file, 1, 1 },
-		"is empty, expected the mapping of a service");
-	return -EINVAL;
-}
-
 int fl_consul_definition_begin(const struct fl_consul_definition *definition, const char *prefix,
-	const char *registry, struct fl_problems *problems, struct fl_service **ret)
+	const char *registry, struct fl_problems *problems, struct fl_service **ret,
+	bool *ret_has_endpoints)
 {
 	size_t errors = problems->errors;
+	struct fl_service *service = NULL;
 	char file[FL_CONSUL_FILE_TEXT];
 	struct fl_yaml yaml = { 0 };
 	int r;
 
 	fl_consul_kv_file(prefix, definition->name, file);
 	r = fl_yaml_parse(definition->text, definition->length, file, problems, &yaml);
-	if (r == 0)
-		r = begin_parsed(definition, yaml.root, file, registry, problems, ret);
-	if (r == 0 && problems->errors != errors) { /* the text had some, and a tree */
-		fl_service_unref(*ret);
-		*ret = NULL;
+	if (r == 0 && !yaml.root)
+		fl_problem_add(problems, (struct fl_place){ file, 1, 1 },
+			"is empty, expected the mapping of a service");
+	else if (r == 0)
+		r = fl_service_begin(
+			yaml.root, definition->name, file, registry, problems, &service);
+	if (r == 0 && problems->errors != errors) /* perhaps of a text that has a tree */
 		r = -EINVAL;
+	if (r == 0) {
+		*ret_has_endpoints = fl_node_get(yaml.root, "endpoints") != NULL;
+		*ret = TAKE_PTR(service);
 	}
+	fl_service_unref(service);
 	fl_yaml_done(&yaml);
 	return r;
 }
 
-/* Try it with the schema. What only endpoints of Consul can tell comes later. */
+/* Try it with the schema. What only the endpoints of Consul can tell comes later. */
 static int try_definition(const struct reading *r, struct fl_consul_definition *definition)
 {
 	struct fl_service *service = NULL;
-	struct fl_problems later = { 0 };
-	int error = fl_consul_definition_begin(
-		definition, r->prefix, r->registry, &definition->problems, &service);
+	struct fl_problems problems = { 0 };
+	int error = fl_consul_definition_begin(definition, r->prefix, r->registry,
+		&definition->problems, &service, &definition->has_endpoints);
 
 	if (error < 0)
 		return error == -ENOMEM ? error : 0;
-	definition->has_endpoints = service->endpoint_count > 0;
 	service->varies = !definition->has_endpoints;
-	definition->usable = fl_service_finish(
-		service, definition->has_endpoints ? &definition->problems : &later);
-	if (!definition->has_endpoints && !definition->usable)
-		fl_problems_move(&definition->problems, &later);
-	fl_problems_done(&later);
+	definition->usable = fl_service_finish(service, &problems);
+	for (size_t i = 0; i < problems.count; i++) {
+		const struct fl_problem *problem = &problems.items[i];
+		struct fl_place place = { problem->file, problem->line, problem->column };
+
+		if (!problem->warning)
+			fl_problem_add(&definition->problems, place, "%s", problem->message);
+		else if (definition->has_endpoints)
+			fl_problem_warn(&definition->problems, place, "%s", problem->message);
+	}
+	fl_problems_done(&problems);
 	fl_service_unref(service);
 	return 0;
 }

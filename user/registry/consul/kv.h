@@ -6,6 +6,7 @@
 
 #include "core/problem.h"
 #include "core/vec.h"
+#include "model/service.h"
 
 /**
  * @file kv.h
@@ -21,10 +22,10 @@
 
 struct fl_consul_definition {
 	char *name;
-	char *text;    /**< the value, decoded; NULL = it could not be */
-	size_t length; /**< of the text */
-	bool usable;   /**< the schema takes it; `problems` tells why not */
-	bool has_endpoints;
+	char *text;         /**< the value, decoded; NULL = it could not be */
+	size_t length;      /**< of the text */
+	bool usable;        /**< the schema takes it; `problems` tells why not */
+	bool has_endpoints; /**< it names them, perhaps none */
 	struct fl_problems problems;
 };
 
@@ -51,7 +52,10 @@ struct fl_consul_definition *fl_consul_definition_find(
 #define FL_CONSUL_FILE_TEXT 800
 char *fl_consul_kv_file(const char *prefix, const char *name, char buffer[FL_CONSUL_FILE_TEXT]);
 
-/** Begin the service of a usable definition: see fl_service_begin. */
-struct fl_service;
+/**
+ * Begin a definition's service: see fl_service_begin. It must have a text.
+ * @param ret_has_endpoints  it names its endpoints, perhaps none
+ */
 int fl_consul_definition_begin(const struct fl_consul_definition *definition, const char *prefix,
-	const char *registry, struct fl_problems *problems, struct fl_service **ret);
+	const char *registry, struct fl_problems *problems, struct fl_service **ret,
+	bool *ret_has_endpoints);
