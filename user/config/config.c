@@ -51,13 +51,30 @@ static void consul_done(struct fl_consul_config *consul)
 	free(consul->kv);
 }
 
-void fl_registry_config_done(struct fl_registry_config *registry)
+struct fl_registry_config *fl_registry_config_new(void)
 {
+	struct fl_registry_config *registry = calloc(1, sizeof(*registry));
+
+	if (registry)
+		registry->references = 1;
+	return registry;
+}
+
+struct fl_registry_config *fl_registry_config_ref(struct fl_registry_config *registry)
+{
+	registry->references++;
+	return registry;
+}
+
+void fl_registry_config_unref(struct fl_registry_config *registry)
+{
+	if (!registry || --registry->references)
+		return;
 	free(registry->name);
 	free(registry->type);
 	free(registry->path);
 	consul_done(&registry->consul);
-	*registry = (struct fl_registry_config){ 0 };
+	free(registry);
 }
 
 void fl_config_free(struct fl_config *config)
@@ -67,7 +84,7 @@ void fl_config_free(struct fl_config *config)
 	for (size_t i = 0; i < config->service_count; i++)
 		fl_service_unref(config->services[i]);
 	for (size_t i = 0; i < config->registry_count; i++)
-		fl_registry_config_done(&config->registries[i]);
+		fl_registry_config_unref(config->registries[i]);
 	free_texts(config->interfaces, config->interface_count);
 	free_texts(config->target_interfaces, config->target_interface_count);
 	free(config->services);
@@ -161,10 +178,11 @@ static bool complete(struct fl_config *config, const struct fl_environment *envi
 		return false;
 	if (config->registries)
 		return true;
-	registry = config->registries = calloc(1, sizeof(*registry));
+	config->registries = calloc(1, sizeof(struct fl_registry_config *));
+	registry = config->registries ? fl_registry_config_new() : NULL;
 	if (!registry)
 		return false;
-	config->registry_count = 1;
+	config->registries[config->registry_count++] = registry;
 	registry->type = strdup("file");
 	registry->name = strdup(fl_option_find("registries.file.name")->fallback);
 	registry->path = strdup(fl_option_find("registries.file.path")->fallback);
@@ -244,13 +262,31 @@ int fl_config_load(const char *file, struct fl_problems *problems, struct fl_con
 
 /* ------------------------------------------------------------------ reload */
 
-static bool is_same_value(
-	const struct fl_option *option, const struct fl_config *old, const struct fl_config *new)
+/* @param a, b  the struct that the option is in */
+static bool is_same_value(const struct fl_option *option, const void *a, const void *b)
 {
-	_cleanup_free_ char *before = fl_option_text(option, old);
-	_cleanup_free_ char *after = fl_option_text(option, new);
+	_cleanup_free_ char *before = fl_option_text(option, a);
+	_cleanup_free_ char *after = fl_option_text(option, b);
 
 	return before && after && strcmp(before, after) == 0;
+}
+
+bool fl_registry_config_equal(
+	const struct fl_registry_config *a, const struct fl_registry_config *b)
+{
+	char prefix[64];
+	int length = snprintf(prefix, sizeof(prefix), "registries.%s.", a->type);
+
+	if (a == b)
+		return true;
+	if (strcmp(a->type, b->type) != 0)
+		return false;
+	for (const struct fl_option *option = fl_options; option->key; option++)
+		if (option->of == FL_OF_REGISTRY &&
+			strncmp(option->key, prefix, (size_t)length) == 0 &&
+			!is_same_value(option, a, b))
+			return false;
+	return true;
 }
 
 const char *fl_config_needs_restart(const struct fl_config *old, const struct fl_config *new)

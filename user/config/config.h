@@ -56,7 +56,10 @@ struct fl_consul_config {
 	uint32_t connections; /**< most at once */
 };
 
+/** One registry of the list. Immutable once the configuration is read, and counted by
+ * reference: a registry that goes on keeps what it was started with. */
 struct fl_registry_config {
+	unsigned references;
 	char *name;                  /**< unique; the type, or what `name:` says */
 	char *type;                  /**< "file", "consul" */
 	char *path;                  /**< file: directory to watch */
@@ -65,8 +68,14 @@ struct fl_registry_config {
 	unsigned line, column;
 };
 
-/** Free what it holds. */
-void fl_registry_config_done(struct fl_registry_config *registry);
+/** One reference. @return NULL when out of memory */
+struct fl_registry_config *fl_registry_config_new(void);
+struct fl_registry_config *fl_registry_config_ref(struct fl_registry_config *registry);
+/** NULL is welcome. */
+void fl_registry_config_unref(struct fl_registry_config *registry);
+/** Whether every option of theirs has the same value. */
+bool fl_registry_config_equal(
+	const struct fl_registry_config *a, const struct fl_registry_config *b);
 
 struct fl_config {
 	char *file;      /**< as given on the command line */
@@ -98,7 +107,7 @@ struct fl_config {
 	struct fl_prefix *target_from;
 	size_t target_from_count;
 
-	struct fl_registry_config *registries;
+	struct fl_registry_config **registries; /**< in order of precedence */
 	size_t registry_count;
 	struct fl_service **services; /**< declared inline; registry "inline" */
 	size_t service_count;

@@ -170,7 +170,7 @@ static void print_registries(struct printer *p)
 
 	fprintf(p->out, config->registry_count ? "registries:\n" : "registries: []\n");
 	for (size_t i = 0; i < config->registry_count; i++) {
-		const struct fl_registry_config *registry = &config->registries[i];
+		const struct fl_registry_config *registry = config->registries[i];
 		int width = fprintf(p->out, "  - %s: ", registry->type);
 		char prefix[64];
 

@@ -135,12 +135,12 @@ static bool has_own_name(struct fl_reader *reader, const struct fl_node *node,
 		return fl_read_error(reader, option, node,
 			"inline is the name of what stands in this file, expected another one");
 	for (size_t i = 0; i < config->registry_count; i++)
-		if (strcmp(config->registries[i].name, registry->name) == 0)
+		if (strcmp(config->registries[i]->name, registry->name) == 0)
 			return fl_read_error(reader, option, node,
 				"%s is the name of the registry at %u:%u already, expected one of "
 				"its own",
-				registry->name, config->registries[i].line,
-				config->registries[i].column);
+				registry->name, config->registries[i]->line,
+				config->registries[i]->column);
 	return true;
 }
 
@@ -190,19 +190,21 @@ static bool read(struct fl_reader *reader, const struct fl_option *option,
 	if (node->count > (size_t)option->max)
 		return fl_read_error(reader, option, node, "%zu items, expected at most %lld",
 			node->count, (long long)option->max);
-	config->registries = calloc(node->count + 1, sizeof(*config->registries));
+	config->registries = calloc(node->count + 1, sizeof(struct fl_registry_config *));
 	if (!config->registries)
 		return fl_read_no_memory(reader);
 	for (const struct fl_node *item = node->first; item; item = item->next) {
-		struct fl_registry_config *registry = &config->registries[config->registry_count];
+		struct fl_registry_config *registry = fl_registry_config_new();
 		bool used;
 
+		if (!registry)
+			return fl_read_no_memory(reader);
 		if (!read_registry(reader, option, item, config, registry, &used))
 			good = false;
 		if (used && registry->name)
-			config->registry_count++;
+			config->registries[config->registry_count++] = registry;
 		else
-			fl_registry_config_done(registry);
+			fl_registry_config_unref(registry);
 	}
 	return good;
 }

@@ -304,7 +304,7 @@ static void put_registry(const struct fl_registry *registry, struct fl_json_text
 		endpoints += registry->services.items[i]->endpoint_count;
 	fl_json_object(json, NULL);
 	fl_json_string(json, "name", registry->config->name);
-	fl_json_string(json, "type", registry->driver->type);
+	fl_json_string(json, "type", registry->config->type);
 	fl_json_bool(json, "up", registry->up);
 	if (registry->published_ms)
 		fl_json_uint(json, "age",

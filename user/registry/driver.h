@@ -15,7 +15,7 @@
  * What a registry driver is, and what it gets.
  *
  * A driver speaks to one kind of registry. It is one file or one folder that
- * exports one `const struct fl_registry_driver`, and one row in registry.c. It never
+ * exports one `const struct fl_registry_driver`, and one row in drivers.c. It never
  * blocks the loop and never touches maps; what it knows it publishes as a
  * whole list, which replaces its last one. Services that did not change are
  * published again as the same object (a reference): then nobody compares them.
@@ -44,16 +44,16 @@ struct fl_registry_driver {
 	void (*applied)(struct fl_registry *registry, const struct fl_snapshot *snapshot);
 };
 
-/** One registry of the configuration, alive. Owned by registry.c. It never moves. */
+/** One registry of the configuration, alive. Owned by set.c. It never moves. */
 struct fl_registry {
 	const struct fl_registry_driver *driver;
-	const struct fl_registry_config
-		*config; /**< its own copy: outlives the configuration it came from */
-	char *node;      /**< node.name */
+	struct fl_registry_config *config; /**< a reference; not to be changed */
+	char *node;                        /**< node.name */
 	char *state_dir; /**< for what must outlive the agent; made by who writes there; NULL = none */
 	uv_loop_t *loop;
 	void *state; /**< the driver's own */
 	struct fl_registry_set *set;
+	bool running; /**< the driver has started */
 
 	fl_service_vec services;     /**< as last published */
 	struct fl_problems problems; /**< of the last reading; shown until it is mended */

@@ -15,6 +15,9 @@ struct fl_registry_set {
 	void *context;
 };
 
+/** The drivers there are; ends with NULL. Tests put their own table here. */
+extern const struct fl_registry_driver *const *fl_registry_drivers;
+
 /**
  * Start every registry of the configuration (default: the file registry).
  * One that cannot start is kept, down, with its error; the others run.

@@ -129,9 +129,9 @@ Test(config_good, nothing_given_means_defaults)
 		cr_expect_eq(config->target_interface_count, 0);
 		cr_expect_eq(config->service_count, 0);
 		cr_assert_eq(config->registry_count, 1);
-		cr_expect_str_eq(config->registries[0].type, "file");
-		cr_expect_str_eq(config->registries[0].name, "file");
-		cr_expect_str_eq(config->registries[0].path, "/etc/fairlead/services.d");
+		cr_expect_str_eq(config->registries[0]->type, "file");
+		cr_expect_str_eq(config->registries[0]->name, "file");
+		cr_expect_str_eq(config->registries[0]->path, "/etc/fairlead/services.d");
 		fl_config_free(config);
 	}
 }
@@ -178,13 +178,13 @@ Test(config_good, everything_is_understood)
 	cr_assert_eq(config->target_from_count, 3);
 	expect_prefix(&config->target_from[1], "198.51.100.1", 32);
 	cr_assert_eq(config->registry_count, 4);
-	cr_expect_str_eq(config->registries[0].name, "file");
-	cr_expect_str_eq(config->registries[1].name, "second");
-	cr_expect_str_eq(config->registries[1].path, "/srv/b");
-	cr_expect_str_eq(config->registries[3].name, "fourth");
-	cr_expect_str_eq(config->registries[3].consul.urls[0], "http://127.0.0.1:8500");
-	cr_expect_null(config->registries[3].consul.kv);
-	consul = &config->registries[2].consul;
+	cr_expect_str_eq(config->registries[0]->name, "file");
+	cr_expect_str_eq(config->registries[1]->name, "second");
+	cr_expect_str_eq(config->registries[1]->path, "/srv/b");
+	cr_expect_str_eq(config->registries[3]->name, "fourth");
+	cr_expect_str_eq(config->registries[3]->consul.urls[0], "http://127.0.0.1:8500");
+	cr_expect_null(config->registries[3]->consul.kv);
+	consul = &config->registries[2]->consul;
 	cr_assert_eq(consul->url_count, 2);
 	cr_expect_str_eq(consul->urls[0], "https://a:8501");
 	cr_expect_str_eq(consul->urls[1], "unix:///run/consul.sock");

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every driver there is: one row each.
+ */
+#include "registry/registry.h"
+
+extern const struct fl_registry_driver fl_registry_file;
+
+static const struct fl_registry_driver *const drivers[] = {
+	&fl_registry_file,
+	NULL,
+};
+
+const struct fl_registry_driver *const *fl_registry_drivers = drivers;

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What drivers call: they hand over, confirm, or say that they cannot.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "registry/registry.h"
+
+static bool is_same_list(const fl_service_vec *a, const fl_service_vec *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->items[i] != b->items[i] && !fl_service_equal(a->items[i], b->items[i]))
+			return false;
+	return true;
+}
+
+static void tell_owner(struct fl_registry *registry)
+{
+	if (registry->set->changed)
+		registry->set->changed(registry->set->context);
+}
+
+/* The first error in words, and how many more there are. */
+static void say_last_error(struct fl_registry *registry)
+{
+	const struct fl_problems *problems = &registry->problems;
+	size_t size = sizeof(registry->last_error);
+	size_t first = 0;
+	size_t length;
+
+	registry->last_error[0] = '\0';
+	while (first < problems->count && problems->items[first].warning)
+		first++;
+	if (first == problems->count)
+		return;
+	fl_problem_format(&problems->items[first], registry->last_error, size - 32);
+	length = strlen(registry->last_error);
+	if (problems->errors > 1)
+		snprintf(registry->last_error + length, size - length, " (and %zu more)",
+			problems->errors - 1);
+}
+
+void fl_registry_publish(
+	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems)
+{
+	if (!registry->published || !is_same_list(&registry->services, services))
+		registry->updates++;
+	fl_services_done(&registry->services);
+	fl_problems_done(&registry->problems);
+	registry->services = *services;
+	registry->problems = *problems;
+	*services = (fl_service_vec){ 0 };
+	*problems = (struct fl_problems){ 0 };
+	registry->up = true;
+	registry->published = true;
+	registry->published_ms = fl_clock_real_ms();
+	say_last_error(registry);
+	tell_owner(registry);
+}
+
+void fl_registry_confirm(struct fl_registry *registry)
+{
+	registry->up = true;
+	registry->published_ms = fl_clock_real_ms();
+	say_last_error(registry);
+}
+
+void fl_registry_failed(struct fl_registry *registry, const char *format, ...)
+{
+	bool is_first = !registry->published && !registry->failed;
+	char message[sizeof(registry->last_error)];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	if (registry->up || strcmp(message, registry->last_error) != 0)
+		fl_log(FL_LOG_ERROR, "registry", "cannot be read, keeping what it last declared",
+			FL_STR("registry", registry->config->name), FL_STR("err", message),
+			FL_UINT("services", registry->services.count));
+	memcpy(registry->last_error, message, sizeof(message));
+	registry->up = false;
+	registry->failed = true;
+	if (is_first)
+		tell_owner(registry);
+}
