@@ -54,6 +54,12 @@ struct fl_consul_config {
 	char *kv; /**< prefix of service definitions, without '/' at its end; NULL = not read */
 	uint32_t wait_s;      /**< of blocking queries */
 	uint32_t connections; /**< most at once */
+
+	bool verdict;                /**< of what is registered: keep a TTL check with ours */
+	uint32_t ttl_s;              /**< of that check */
+	uint32_t deregister_after_s; /**< Consul removes what was critical this long; 0 = never */
+	char *lock;                  /**< only who holds this key registers; NULL = everybody */
+	char *nodes;                 /**< prefix of what nodes write of themselves; NULL = nothing */
 };
 
 /** One registry of the list. Immutable once the configuration is read, and counted by

@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "core/cleanup.h"
+#include "registry/consul/owner.h"
 
 /* Consul's limit for a value of the metadata. */
 #define META_VALUE_MAX 512
@@ -57,7 +58,8 @@ static void write_id(const struct fl_service *service, const char *address, uint
 	snprintf(id, FL_CONSUL_ID, "fairlead-%.100s-%s-%u-%08x", service->name, address, port,
 		(unsigned)(hash >> 32));
 	for (char *c = id; *c; c++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *c))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
+			    *c))
 			*c = '-';
 }
 
@@ -141,7 +143,7 @@ static json_t *meta_of(const struct fl_service *service, const struct fl_endpoin
 	for (size_t i = 0; i < registration->meta_count && r == 0; i++)
 		r = put(meta, registration->meta[i].key, registration->meta[i].value);
 	if (r == 0)
-		r = put(meta, FL_CONSUL_META_OWNER, owner);
+		r = put(meta, FL_CONSUL_OWNER_META, owner);
 	write_frontends(service, frontends);
 	if (r == 0 && *frontends) {
 		r = put(meta, "fairlead-frontends", frontends);
@@ -230,8 +232,8 @@ static json_t *verdict_check(
 		fl_consul_status_name(status), "TTL", seconds(how->ttl_s));
 
 	if (how->deregister_after_s)
-		json_object_set_new(check, "DeregisterCriticalServiceAfter",
-			seconds(how->deregister_after_s));
+		json_object_set_new(
+			check, "DeregisterCriticalServiceAfter", seconds(how->deregister_after_s));
 	return check;
 }
 
@@ -254,12 +256,13 @@ static json_t *checks_of(const struct fl_service *service, const char *id, const
 
 /* --------------------------------------------------------------------- whole */
 
-static void write_hash(const json_t *document, char hash[17])
+/* Maintenance counts: registering again is what ends it in Consul. */
+static void write_hash(const json_t *document, bool maintenance, char hash[17])
 {
 	_cleanup_free_ char *text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
+	uint64_t value = text ? XXH3_64bits_withSeed(text, strlen(text), maintenance) : 0;
 
-	snprintf(hash, 17, "%016llx",
-		(unsigned long long)(text ? XXH3_64bits(text, strlen(text)) : 0));
+	snprintf(hash, 17, "%016llx", (unsigned long long)value);
 }
 
 /* The state at the moment of registering is no reason to register again. */
@@ -269,8 +272,8 @@ static int set_status(json_t *document, enum fl_consul_status status)
 	size_t i;
 
 	json_array_foreach(json_object_get(document, "Checks"), i, check)
-		if (json_object_set_new(check, "Status",
-			    json_string(fl_consul_status_name(status))) < 0)
+		if (json_object_set_new(
+			    check, "Status", json_string(fl_consul_status_name(status))) < 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -296,7 +299,7 @@ int fl_consul_instance_make(const struct fl_service *service, const struct fl_en
 		meta, "Weights", weights_of(endpoint), "Checks",
 		checks_of(service, ret->id, socket, how, FL_CONSUL_PASSING));
 	if (document) {
-		write_hash(document, ret->hash);
+		write_hash(document, ret->maintenance, ret->hash);
 		if (put(meta, FL_CONSUL_META_HASH, ret->hash) == 0 &&
 			set_status(document, ret->status) == 0)
 			ret->document = json_dumps(document, JSON_COMPACT);

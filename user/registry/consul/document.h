@@ -17,8 +17,7 @@
  * metadata, under keys that begin with `fairlead-`.
  */
 
-#define FL_CONSUL_META_OWNER "fairlead-owner" /**< node.name of who registered it */
-#define FL_CONSUL_META_HASH  "fairlead-hash"  /**< of the document, to see what changed */
+#define FL_CONSUL_META_HASH "fairlead-hash" /**< of the document, to see what changed */
 
 /** How an endpoint's state reads in Consul. */
 enum fl_consul_status { FL_CONSUL_PASSING, FL_CONSUL_WARNING, FL_CONSUL_CRITICAL };
@@ -26,21 +25,21 @@ const char *fl_consul_status_name(enum fl_consul_status status); /**< "passing" 
 
 /** What stands in `registries.consul.register`. */
 struct fl_consul_registering {
-	const char *owner;             /**< node.name */
-	bool verdict;                  /**< keep a TTL check with Fairlead's verdict */
-	uint32_t ttl_s;                /**< of that check */
-	uint32_t deregister_after_s;   /**< Consul removes what was critical this long; 0 = never */
+	const char *owner;           /**< as owner.h writes it */
+	bool verdict;                /**< keep a TTL check with Fairlead's verdict */
+	uint32_t ttl_s;              /**< of that check */
+	uint32_t deregister_after_s; /**< Consul removes what was critical this long; 0 = never */
 };
 
 #define FL_CONSUL_ID 200 /**< bytes of an id with its NUL */
 
 struct fl_consul_instance {
-	char id[FL_CONSUL_ID];   /**< of the service instance; safe in a URL */
-	char *document;          /**< JSON; NULL = it could not be written */
-	char hash[17];           /**< of what must be registered again when it changes */
+	char id[FL_CONSUL_ID]; /**< of the service instance; safe in a URL */
+	char *document;        /**< JSON; NULL = it could not be written */
+	char hash[17];         /**< of what must be registered again when it changes */
 	enum fl_consul_status status;
-	bool maintenance;        /**< the instance belongs into Consul's maintenance mode */
-	char output[128];        /**< why it has that status */
+	bool maintenance; /**< the instance belongs into Consul's maintenance mode */
+	char output[128]; /**< why it has that status */
 };
 
 /**
