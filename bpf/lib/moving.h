@@ -87,6 +87,16 @@ static __always_inline void count_refused(void)
 		__sync_fetch_and_add(&row->refused, 1);
 }
 
+/** A map has no room for a pin. While that lasts openings are not pinned either: they
+ * could not be promoted, and would push each other out of `opening`. */
+static __always_inline void note_failed(__u32 second)
+{
+	struct fl_pressure_row *row = pressure();
+
+	if (row && row->failed != second)
+		row->failed = second;
+}
+
 /** A pin was needed and not made: the slot must go on moving, from now on. */
 static __always_inline enum moving_result moving_lose(const struct moving *m, fl_slot value)
 {
@@ -136,8 +146,7 @@ static __always_inline enum moving_result moving_pin_opening(
 	if (err == -EEXIST)
 		return MOVING_AGAIN;
 	if (err) {
-		if (row)
-			row->failed = m->second;
+		note_failed(m->second);
 		return moving_refuse(m, q);
 	}
 	if (row)
@@ -160,8 +169,10 @@ static __always_inline enum moving_result moving_pin_old(
 	err = map_update(&fl_pins, &m->key, pin, BPF_NOEXIST);
 	if (err == -EEXIST)
 		return MOVING_AGAIN;
-	if (err)
+	if (err) {
+		note_failed(m->second);
 		return moving_refuse(m, q);
+	}
 	if (row)
 		__sync_fetch_and_add(&row->old_pins, 1);
 	bpf_map_delete_elem(&fl_opening, &m->key);
@@ -181,6 +192,7 @@ static __always_inline enum moving_result moving_promote(
 		bpf_map_delete_elem(&fl_opening, &m->key);
 		return MOVING_DONE;
 	}
+	note_failed(m->second);
 	fl_pin_touch(found, m->packet, m->second);
 	return moving_lose(m, q->slot);
 }

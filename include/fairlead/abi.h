@@ -239,7 +239,7 @@ struct fl_pressure_row {
 	__u32 window;        /**< second / FL_PRESSURE_WINDOW_S that `openings` counts */
 	__u32 openings;      /**< inserts into `opening` in this window */
 	__u32 openings_last; /**< and in the window before */
-	__u32 failed;        /**< second of the last insert into `opening` that failed */
+	__u32 failed;        /**< second of the last insert into `opening` or `pins` that failed */
 	__u32 old_pins;      /**< pins of old flows and UDP; each sweep corrects it */
 	__u32 pad;
 	__u64 refused;   /**< pins not made, for lack of room or under pressure */

@@ -133,7 +133,7 @@ fl_inline fl_slot fl_slot_postponed(fl_slot s, __u32 second)
  *      promoted from one to the other by an insert followed by a delete.
  *   2. Ask fl_slot_decide and carry the action out. Inserts are NOEXIST; on
  *      EEXIST begin again at 1. Where there is no room, ask fl_slot_refuse
- *      (`opening` failing is pressure: say so in fl_pressure_row.failed).
+ *      (that is pressure: say so in fl_pressure_row.failed).
  *   3. A flow has one pin: after an insert into `opening` look in `pins` once
  *      more; if there is one, delete your own and obey that. After an insert
  *      into `pins` delete what `opening` may have.

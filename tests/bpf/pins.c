@@ -207,6 +207,10 @@ Test(pins, old_flow)
 	cr_assert_eq(send_flow("RST without pin", 2, RST), BEFORE);
 	cr_assert_not(find_pin(pins_fd(), 2, ACK, NULL), "RST made a pin");
 	cr_assert_eq(pressure().old_pins, 1);
+	/* The other direction may go on, and the slot be held before it does. */
+	cr_assert_eq(send_flow("FIN without pin", 3, FIN | ACK), BEFORE);
+	cr_assert(find_pin(pins_fd(), 3, ACK, &pin));
+	cr_assert_eq(pin.closing, 1);
 
 	/* The slot changes once more: the pin decides, not `before`. */
 	edge_slots(1, FL_IPV4, fl_slot_moving(OTHER, NOW, second));
@@ -487,6 +491,7 @@ Test(pins, pressure)
 /** `pins` is full: an old flow stays at `before`, a new one in `opening`. */
 Test(pins, full)
 {
+	struct fl_pressure_row row;
 	struct fl_pin pin;
 	uint16_t sport;
 
@@ -500,6 +505,11 @@ Test(pins, full)
 	cr_assert_eq(send_flow("one too many", 9, ACK), BEFORE);
 	cr_assert_eq(pressure().refused, 1);
 	cr_assert_eq(pressure().old_pins, 8);
+	cr_assert_eq(send_flow("a new flow could not be promoted either", 11, SYN), BEFORE);
+	row = pressure();
+	row.failed = 0; /* some time passes */
+	row.refused = 1;
+	set_pressure(&row);
 	cr_assert_eq(send_flow("new flow", 10, SYN), NOW);
 	cr_assert_eq(send_flow("cannot be promoted", 10, ACK), NOW);
 	cr_assert(find_pin(opening_fd(), 10, SYN, &pin));
