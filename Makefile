@@ -163,7 +163,7 @@ $(O)/man/%: user/man/%.scd
 
 # ------------------------------------------------------------------ commands
 
-.PHONY: run test test-unit test-bpf test-e2e test-kernels bench fuzz fuzzers install uninstall install-deps format lint clean help
+.PHONY: run test test-unit test-bpf test-e2e test-peers test-kernels bench fuzz fuzzers install uninstall install-deps format lint clean help
 
 run: ## Build, bring up the lab and watch traffic being spread (CONFIG=FILE runs the agent here)
 	$(Q)scripts/install-deps.sh build lab
@@ -176,6 +176,10 @@ test: ## All rings: unit, bpf, e2e, and the sanitised ones
 
 test-unit test-bpf test-e2e: test-%: ## One ring
 	$(Q)scripts/run-tests $*
+
+test-peers: ## Stories with real servers, here Consul (root; gets or builds what it needs)
+	$(Q)scripts/install-deps.sh build lab test peers
+	$(Q)scripts/run-tests peers
 
 test-kernels: ## Programs and stories under Debian's 6.1 and 6.12, in qemu (root)
 	$(Q)scripts/install-deps.sh build lab test kernels

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# install-deps.sh [-n] [build] [lab] [test] [kernels] [bench] - install by apt what is missing
+# install-deps.sh [-n] [build] [lab] [test] [peers] [kernels] [bench] - install by apt what is missing
 #
 # Without a group: build lab test. Says what it does, and nothing when nothing is
 # missing. Names are Debian 12's. -n only prints what is missing. Exit codes: 0 all
@@ -22,9 +22,10 @@ packages_of() {
 	lab) echo python3 iproute2 ethtool util-linux procps nginx curl ;;
 	test) echo libcriterion-dev libssl-dev libclang-rt-19-dev python3-pytest python3-scapy python3-yaml tshark \
 		prometheus socat ;;
+	peers) echo bind9-dnsutils ;;
 	kernels) echo qemu-system-x86 busybox-static cpio ;;
 	bench) echo iperf3 ;;
-	*) echo "install-deps.sh: unknown group '$1': build, lab, test, kernels, bench" >&2; exit 2 ;;
+	*) echo "install-deps.sh: unknown group '$1': build, lab, test, peers, kernels, bench" >&2; exit 2 ;;
 	esac
 }
 
