@@ -16,13 +16,7 @@
 
 #define fl_inline static inline __attribute__((always_inline))
 
-/**
- * Whether a rule is in force: always. The model test switches them off one by
- * one, to see that each is needed and that it would notice.
- */
-#ifndef FL_RULE
-#define FL_RULE(name) 1
-#endif
+/* The clocks: the model test shrinks two of them. */
 
 /** A proven pin unseen for longer belongs to no duplicate of a packet any more. */
 #ifndef FL_PIN_DUPLICATE_S
@@ -38,9 +32,7 @@
  * Seconds, as differences of cut ones, after which no packet is under way any
  * more that read a slot, a pin or a state before: it takes less than a real one.
  */
-#ifndef FL_GRACE_S
 #define FL_GRACE_S 2
-#endif
 
 /** What a packet means to slots and pins. */
 enum fl_packet {
@@ -99,11 +91,11 @@ fl_inline void fl_pin_touch(struct fl_pin *pin, enum fl_packet packet, __u32 sec
 {
 	__u8 closing = fl_packet_is_closing(packet);
 
-	if (pin->seen != second && FL_RULE(pin_is_refreshed))
+	if (pin->seen != second)
 		pin->seen = second;
-	if (packet != FL_PACKET_OPEN && !pin->proven && FL_RULE(pin_is_proven))
+	if (packet != FL_PACKET_OPEN && !pin->proven)
 		pin->proven = 1;
-	if (pin->closing != closing && (closing || FL_RULE(closing_is_undone)))
+	if (pin->closing != closing)
 		pin->closing = closing;
 }
 
@@ -135,12 +127,11 @@ fl_inline void fl_pin_init(struct fl_pin *pin, __u32 endpoint, __u32 service, __
  * handshake while it is half-open or half-closed. */
 fl_inline int fl_pin_is_expired(const struct fl_pin *pin, __u32 keep_s, __u32 second)
 {
-	__s32 grace = FL_RULE(expiry_has_grace) ? FL_GRACE_S : 1;
 	__u32 limit = keep_s;
 
 	if ((!pin->proven || pin->closing) && limit > FL_PIN_HANDSHAKE_S)
 		limit = FL_PIN_HANDSHAKE_S;
-	return fl_pin_age(pin, second) >= (__s32)limit + grace;
+	return fl_pin_age(pin, second) >= (__s32)limit + FL_GRACE_S;
 }
 
 /** Whether an opening that finds this pin cannot be a repetition of the one that
@@ -149,7 +140,7 @@ fl_inline int fl_pin_is_reused(const struct fl_pin *pin, __u32 second)
 {
 	__s32 limit = pin->proven ? FL_PIN_DUPLICATE_S : FL_PIN_HANDSHAKE_S;
 
-	return fl_pin_age(pin, second) > limit || !FL_RULE(duplicates_are_obeyed);
+	return fl_pin_age(pin, second) > limit;
 }
 
 /* -------------------------------------------------------------- pressure

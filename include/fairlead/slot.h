@@ -190,8 +190,7 @@ fl_inline struct fl_slot_answer fl_slot_to_now(
 /** It neither makes nor moves a pin. A FIN may: the other direction may go on. */
 fl_inline int fl_packet_is_traceless(enum fl_packet packet)
 {
-	return packet == FL_PACKET_QUOTE || packet == FL_PACKET_RST ||
-	       (packet == FL_PACKET_FIN && !FL_RULE(fin_is_pinned));
+	return packet == FL_PACKET_QUOTE || packet == FL_PACKET_RST;
 }
 
 /** The pin of a packet was found. */
@@ -201,7 +200,7 @@ fl_inline struct fl_slot_answer fl_slot_hit(const struct fl_slot_query *q)
 		return fl_slot_to_now(
 			q, fl_packet_is_traceless(q->packet) ? FL_PIN_NONE : FL_PIN_REPLACE);
 	if (q->packet == FL_PACKET_OPEN && q->pin_state != FL_UP &&
-		fl_pin_is_reused(q->pin, q->second) && FL_RULE(reuse_is_new))
+		fl_pin_is_reused(q->pin, q->second))
 		return fl_slot_to_now(q, FL_PIN_REPLACE);
 	if (q->packet == FL_PACKET_QUOTE)
 		return (struct fl_slot_answer){ q->pin->endpoint, FL_PIN_NONE };
@@ -221,7 +220,7 @@ fl_inline int fl_slot_fits_before(const struct fl_slot_query *q)
 /** The answer without a pin, to a packet that needs one which cannot be made. */
 fl_inline struct fl_slot_answer fl_slot_refuse(const struct fl_slot_query *q)
 {
-	if (fl_slot_fits_before(q) && FL_RULE(refused_to_before))
+	if (fl_slot_fits_before(q))
 		return (struct fl_slot_answer){ q->before, FL_PIN_LOSE };
 	return fl_slot_to_now(q, FL_PIN_FORGO);
 }
@@ -231,14 +230,13 @@ fl_inline int fl_slot_needs_pin(const struct fl_slot_query *q)
 {
 	__u32 now = fl_slot_now(q->slot);
 
-	return now != q->before || (now != fl_slot_before(q->slot) && FL_RULE(three_must_agree));
+	return now != q->before || now != fl_slot_before(q->slot);
 }
 
 /** The packet has no pin. */
 fl_inline struct fl_slot_answer fl_slot_miss(const struct fl_slot_query *q)
 {
-	int opens = q->packet == FL_PACKET_OPEN && FL_RULE(opening_to_now);
-	int stays = !opens && fl_slot_fits_before(q);
+	int stays = q->packet != FL_PACKET_OPEN && fl_slot_fits_before(q);
 	struct fl_slot_answer answer = fl_slot_to_now(q, FL_PIN_NONE);
 
 	if (stays)
@@ -290,10 +288,10 @@ fl_inline fl_slot fl_slot_change(fl_slot s, __u32 now, __u32 second)
 
 	if (fl_slot_now(s) == now)
 		return s;
-	if (!fl_slot_is_moving(s) || fl_slot_is_held(s) || !FL_RULE(before_is_kept))
+	if (!fl_slot_is_moving(s) || fl_slot_is_held(s))
 		return fl_slot_moving(now, fl_slot_now(s), second) | old;
 	/* Back where it came from it is held, and was written now. */
-	if (now == fl_slot_before(s) && FL_RULE(return_is_a_write))
+	if (now == fl_slot_before(s))
 		return fl_slot_moving(now, now, second) | old;
 	return fl_slot_moving(now, fl_slot_before(s), fl_slot_since(s)) | old;
 }
@@ -302,10 +300,8 @@ fl_inline fl_slot fl_slot_change(fl_slot s, __u32 now, __u32 second)
 fl_inline int fl_slot_hold_is_due(fl_slot s, __u32 silence_s, __u32 second)
 {
 	/* One second more than silence asks: a loss may be on its way into the slot. */
-	__s32 grace = FL_RULE(hold_has_grace) ? FL_GRACE_S : 1;
-
 	return fl_slot_is_moving(s) && (!fl_slot_is_held(s) || fl_slot_is_old(s)) &&
-	       fl_slot_age(s, second) >= (__s32)silence_s + grace;
+	       fl_slot_age(s, second) >= (__s32)silence_s + FL_GRACE_S;
 }
 
 /** The slot after that: `before` has nobody left without a pin. */
@@ -322,7 +318,7 @@ fl_inline fl_slot fl_slot_held(fl_slot s, __u32 second)
 fl_inline int fl_slot_settle_is_due(fl_slot s, __u32 begun)
 {
 	return fl_slot_is_held(s) && !fl_slot_is_old(s) &&
-	       (fl_slot_age(s, begun) >= FL_GRACE_S || !FL_RULE(settle_waits));
+	       fl_slot_age(s, begun) >= FL_GRACE_S;
 }
 
 /**
