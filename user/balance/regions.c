@@ -17,6 +17,7 @@ struct range {
 struct fl_regions {
 	uint32_t slots;
 	uint32_t in_use;
+	size_t dense; /**< so many ranges from the first on have no room between or before them */
 	FL_VEC(struct range) ranges; /**< taken or resting; sorted by base, never overlapping */
 };
 
@@ -66,10 +67,24 @@ static int insert(struct fl_regions *regions, size_t at, uint32_t base, uint32_t
 	return 0;
 }
 
+/** Index of the first range with room before it. @param ret_base  where that begins */
+static size_t first_gap(struct fl_regions *regions, uint32_t *ret_base)
+{
+	const struct range *items = regions->ranges.items;
+	size_t at = regions->dense;
+	uint32_t base = at ? items[at - 1].base + items[at - 1].size : 0;
+
+	for (; at < regions->ranges.count && items[at].base == base; at++)
+		base += items[at].size;
+	regions->dense = at;
+	*ret_base = base;
+	return at;
+}
+
 int fl_regions_take(struct fl_regions *regions, uint32_t size, uint32_t *ret_base)
 {
-	uint32_t base = 0;
-	size_t at = 0;
+	uint32_t base;
+	size_t at = first_gap(regions, &base);
 	int r;
 
 	assert(size > 0);
@@ -122,10 +137,13 @@ void fl_regions_rest(struct fl_regions *regions, uint32_t now_s)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < regions->ranges.count; i++) {
-		if (items[i].resting && now_s - items[i].given_s >= 2)
+		if (items[i].resting && now_s - items[i].given_s >= 2) {
 			regions->in_use -= items[i].size;
-		else
+			if (kept < regions->dense)
+				regions->dense = kept;
+		} else {
 			items[kept++] = items[i];
+		}
 	}
 	regions->ranges.count = kept;
 }
