@@ -53,6 +53,7 @@ static struct fl_snapshot *apply(struct fl_snapshot *old, struct fl_snapshot *ne
 {
 	test_apply(writer, old, new, 1000);
 	fl_writer_follow(writer, new);
+	cr_assert_eq(fl_vips_put(&kernel->maps, NULL, new), 0, "a look at all finds nothing to do");
 	fl_snapshot_unref(old);
 	return new;
 }
@@ -76,7 +77,6 @@ Test(kernel_vips, owners)
 	cr_assert_eq(owner("10.0.0.1"), id(now, "web"));
 	cr_assert_eq(owner("2001:db8::1"), id(now, "web"));
 	cr_assert_eq(owner("10.0.0.2"), id(now, "dns"));
-	cr_assert_eq(fl_vips_put(&kernel->maps, now), 0, "written twice");
 
 	now = apply(now, test_snapshot(2, second, 2));
 	cr_assert_eq(owner("10.0.0.1"), 0, "shared");
@@ -90,5 +90,31 @@ Test(kernel_vips, owners)
 
 	now = apply(now, test_snapshot(4, NULL, 0));
 	cr_assert_eq(owner("10.0.0.1"), NOBODY);
+	fl_snapshot_unref(now);
+}
+
+/* Only web is another object in the second: what it shares with dns stays shared. */
+Test(kernel_vips, addresses_of_those_that_did_not_change)
+{
+	struct fl_service *dns = test_service("dns", "10.0.0.1:53/udp", "192.0.2.1:53");
+	struct fl_service *first[] = {
+		test_service("web", "10.0.0.1:80/tcp 10.0.0.2:80/tcp", "192.0.2.1:80"),
+		fl_service_ref(dns),
+	};
+	struct fl_service *second[] = {
+		test_service("web", "10.0.0.1:80/tcp 10.0.0.3:80/tcp", "192.0.2.1:80"),
+		fl_service_ref(dns),
+	};
+	struct fl_service *third[] = { dns };
+	struct fl_snapshot *now = apply(NULL, test_snapshot(1, first, 2));
+
+	cr_assert_eq(owner("10.0.0.1"), 0, "shared");
+	now = apply(now, test_snapshot(2, second, 2));
+	cr_assert_eq(owner("10.0.0.1"), 0, "shared");
+	cr_assert_eq(owner("10.0.0.2"), NOBODY);
+	cr_assert_eq(owner("10.0.0.3"), id(now, "web"));
+	now = apply(now, test_snapshot(3, third, 1));
+	cr_assert_eq(owner("10.0.0.1"), id(now, "dns"));
+	cr_assert_eq(owner("10.0.0.3"), NOBODY);
 	fl_snapshot_unref(now);
 }

@@ -568,6 +568,79 @@ Test(kernel_writer, numbers_of_a_snapshot_that_does_not_fit_are_taken_back)
 	fl_snapshot_unref(large);
 }
 
+/* What stays is the same object in both snapshots, as registries publish it. */
+static struct fl_snapshot *beside(
+	const struct fl_snapshot *other, const char *name, struct fl_service *added)
+{
+	struct fl_service *services[] = { fl_service_ref(fl_snapshot_find(other, name)), added };
+
+	return test_snapshot(other->generation + 1, services, added ? 2 : 1);
+}
+
+Test(kernel_writer, services_that_stay_the_same_objects_keep_their_numbers)
+{
+	struct fl_snapshot *first = web_and_dns(), *second, *third;
+	const struct fl_service *web = fl_snapshot_find(first, "web");
+	uint32_t id = web->id;
+
+	test_apply(writer, NULL, first, 1000);
+	fl_writer_follow(writer, first);
+	id = web->id;
+	second = beside(first, "web", test_service("api", "10.0.0.7:80/tcp", "192.0.2.7:80"));
+	test_apply(writer, first, second, 1001);
+	fl_writer_follow(writer, second);
+	cr_expect_eq(web->id, id);
+	cr_expect_neq(fl_snapshot_find(second, "api")->id, id);
+	cr_expect_eq(kernel->maps.endpoints[endpoint(second, "api", "192.0.2.7:80")->id].service,
+		fl_snapshot_find(second, "api")->id);
+
+	/* One that was gone for a while has to be numbered anew, same object or not. */
+	third = beside(second, "web", fl_service_ref(fl_snapshot_find(first, "dns")));
+	test_apply(writer, second, third, 1002);
+	fl_writer_follow(writer, third);
+	cr_expect_neq(fl_snapshot_find(third, "dns")->id, 0);
+	cr_expect_neq(fl_snapshot_find(third, "dns")->id, id);
+	cr_expect(kernel->maps.services[fl_snapshot_find(third, "dns")->id].in_use);
+	fl_snapshot_unref(first);
+	fl_snapshot_unref(second);
+	fl_snapshot_unref(third);
+}
+
+static struct fl_service *too_large(void)
+{
+	struct fl_service *service = test_service("large", "10.9.0.1:80/tcp", "");
+
+	for (uint32_t i = 0; i <= kernel->maps.limits.endpoints; i++)
+		fl_service_add_endpoint(service)->addr = fl_ip_from_ipv4(htonl(0xc6120000 + i));
+	return service;
+}
+
+Test(kernel_writer, what_does_not_fit_beside_a_snapshot_leaves_it_as_it_is)
+{
+	struct fl_snapshot *first = web_and_dns(), *large, *again;
+	struct fl_failure failure = { 0 };
+	uint32_t id;
+	int r = 1, parts = 0;
+
+	test_apply(writer, NULL, first, 1000);
+	fl_writer_follow(writer, first);
+	id = endpoint(first, "web", "192.0.2.1:80")->id;
+	large = beside(first, "web", too_large());
+	for (; r == 1; parts++)
+		r = fl_writer_assign_some(writer, large, 1, &failure);
+	cr_expect_eq(r, -ENOSPC);
+	cr_expect_eq(parts, 1, "web has its numbers");
+	remember();
+	again = beside(first, "web", fl_service_ref(fl_snapshot_find(first, "dns")));
+	cr_expect_eq(test_apply(writer, first, again, 1001), 0);
+	fl_writer_follow(writer, again);
+	cr_expect_eq(changed_outside(NULL, 0), 0);
+	cr_expect_eq(endpoint(again, "web", "192.0.2.1:80")->id, id);
+	fl_snapshot_unref(first);
+	fl_snapshot_unref(large);
+	fl_snapshot_unref(again);
+}
+
 Test(kernel_writer, damaged_maps_are_refused)
 {
 	struct fl_snapshot *snapshot = web_and_dns();

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/merger.h"
+
 static void add_frontend(struct fl_service *service, char *text)
 {
 	struct fl_frontend *frontend = fl_service_add_frontend(service);

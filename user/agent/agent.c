@@ -60,7 +60,8 @@ static void on_tick(uv_timer_t *timer)
 
 	if (next_ms < 0)
 		say_failure("the nat table cannot grow", &failure);
-	r = fl_writer_tick(agent->writer, fl_clock_boot_s());
+	/* Tables that wait would be built for the snapshot that is being replaced. */
+	r = agent->applying.snapshot ? 0 : fl_writer_tick(agent->writer, fl_clock_boot_s());
 	if (r < 0)
 		fl_log(FL_LOG_WARNING, "agent", "cannot walk the pins, trying again", FL_ERR(r));
 	/* Sooner while the nat table fills: a burst must not find it full. */
@@ -75,7 +76,6 @@ static void start_handles(struct fl_agent *agent)
 	uv_signal_init(loop, &agent->interrupt);
 	uv_signal_init(loop, &agent->hangup);
 	uv_timer_init(loop, &agent->tick);
-	uv_timer_init(loop, &agent->apply_timer);
 	uv_timer_init(loop, &agent->config_timer);
 	uv_fs_event_init(loop, &agent->config_watch);
 	agent->term.data = agent->interrupt.data = agent->hangup.data = agent->tick.data = agent;
@@ -198,8 +198,7 @@ static void stop(struct fl_agent *agent)
 
 static void release(struct fl_agent *agent)
 {
-	fl_snapshot_unref(agent->applied);
-	fl_problems_done(&agent->conflicts);
+	fl_agent_apply_done(agent);
 	fl_writer_free(agent->writer);
 	fl_kernel_close(agent->kernel);
 	fl_lock_release(&agent->lock);
@@ -222,7 +221,7 @@ enum fl_exit fl_agent_run(struct fl_config *config)
 	start_handles(&agent);
 	fl_log(FL_LOG_INFO, "agent", "starting", FL_STR("version", FL_VERSION),
 		FL_STR("config", config->file), FL_STR("node", config->node_name));
-	code = lock(&agent);
+	code = fl_agent_apply_init(&agent) < 0 ? FL_EXIT_KERNEL : lock(&agent);
 	if (code == FL_EXIT_OK)
 		code = start(&agent);
 	if (code == FL_EXIT_OK)

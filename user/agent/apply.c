@@ -5,6 +5,10 @@
  * A plan says what shall be, not what to toggle. So a step that failed leaves
  * no debt: the next attempt plans as if nothing were in place, and the writer,
  * which compares before it writes, touches only what is still missing.
+ *
+ * A snapshot that changes much is applied in slices of the loop's time, so that
+ * the API and health answers go on. One that was begun is brought to its end;
+ * only then is what was published meanwhile looked at.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,24 +17,26 @@
 #include "agent/state.h"
 #include "core/clock.h"
 #include "core/log.h"
-#include "core/vec.h"
-#include "model/plan.h"
 
 #define RETRY_MS 5000
 
-static void on_timer(uv_timer_t *timer)
-{
-	fl_agent_apply(timer->data);
-}
+/* The longest that the loop is held, but for a step that takes longer. */
+#define SLICE_NS 10000000ull
+/* Not 0: libuv calls such a timer again before it looks at anything else. */
+#define GO_ON_MS 1
+/* Services that get their numbers between two looks at the clock. */
+#define SERVICES_AT_ONCE 32
+
+static void on_timer(uv_timer_t *timer);
 
 static void schedule_in(struct fl_agent *agent, uint64_t delay_ms)
 {
-	agent->apply_timer.data = agent;
 	uv_timer_start(&agent->apply_timer, on_timer, delay_ms, 0);
 }
 
 void fl_agent_schedule(struct fl_agent *agent)
 {
+	agent->wanted = true;
 	schedule_in(agent, 0);
 }
 
@@ -39,69 +45,7 @@ void fl_agent_published(void *context)
 	fl_agent_schedule(context);
 }
 
-/* Inline services come first, then the registries in order of precedence. */
-static int merge(struct fl_agent *agent, struct fl_problems *problems, struct fl_snapshot **ret)
-{
-	const struct fl_config *config = agent->config;
-	const struct fl_registry_set *set = &agent->registries;
-	FL_VEC(struct fl_declaration) list = { 0 };
-	struct fl_declaration *next = fl_vec_push(&list);
-	int r = -ENOMEM;
-
-	if (!next)
-		goto out;
-	*next = (struct fl_declaration){
-		.registry = "inline",
-		.services = config->services,
-		.count = config->service_count,
-	};
-	for (size_t i = 0; i < set->count; i++) {
-		const struct fl_registry *registry = set->registries[i];
-
-		next = fl_vec_push(&list);
-		if (!next)
-			goto out;
-		*next = (struct fl_declaration){
-			.registry = registry->config->name,
-			.services = registry->services.items,
-			.count = registry->services.count,
-		};
-	}
-	r = fl_snapshot_merge(list.items, list.count, &agent->kernel->maps.limits,
-		agent->generation + 1, problems, ret);
-out:
-	fl_vec_done(&list);
-	return r;
-}
-
-static bool same_problems(const struct fl_problems *a, const struct fl_problems *b)
-{
-	char x[1024], y[1024];
-
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(fl_problem_format(&a->items[i], x, sizeof(x)),
-			    fl_problem_format(&b->items[i], y, sizeof(y))) != 0)
-			return false;
-	return true;
-}
-
-/* Conflicts between registries stand until somebody mends them: said once. */
-static void keep_conflicts(struct fl_agent *agent, struct fl_problems *conflicts)
-{
-	if (!same_problems(&agent->conflicts, conflicts))
-		for (size_t i = 0; i < conflicts->count; i++) {
-			char line[1024];
-
-			fl_log(FL_LOG_WARNING, "model", "declaration not used",
-				FL_STR("problem", fl_problem_format(&conflicts->items[i], line,
-							  sizeof(line))));
-		}
-	fl_problems_done(&agent->conflicts);
-	agent->conflicts = *conflicts;
-	*conflicts = (struct fl_problems){ 0 };
-}
+/* -------------------------------------------------------------------- steps */
 
 /* Next hops are followed from before an endpoint is used until after it is not. */
 static int follow(struct fl_agent *agent, const struct fl_step *step)
@@ -127,21 +71,17 @@ static void step_failed(
 	strncpy(agent->stats.last_error, message, sizeof(agent->stats.last_error) - 1);
 }
 
-static void carry_out(struct fl_agent *agent, const struct fl_plan *plan)
+static void carry_out(struct fl_agent *agent, const struct fl_step *step)
 {
-	uint32_t now_s = fl_clock_boot_s();
+	struct fl_failure failure = { 0 };
+	int r = follow(agent, step);
 
-	for (size_t i = 0; i < plan->count; i++) {
-		struct fl_failure failure = { 0 };
-		int r = follow(agent, &plan->steps[i]);
-
-		if (r < 0)
-			fl_fail(&failure, r, "cannot follow its route: %s", fl_log_errno(r));
-		else
-			r = fl_writer_step(agent->writer, &plan->steps[i], now_s, &failure);
-		if (r < 0)
-			step_failed(agent, &plan->steps[i], failure.message, failure.hint);
-	}
+	if (r < 0)
+		fl_fail(&failure, r, "cannot follow its route: %s", fl_log_errno(r));
+	else
+		r = fl_writer_step(agent->writer, step, fl_clock_boot_s(), &failure);
+	if (r < 0)
+		step_failed(agent, step, failure.message, failure.hint);
 }
 
 /* A registry that could not be read since the start may still declare what an
@@ -169,6 +109,8 @@ static void prune(struct fl_agent *agent, const struct fl_snapshot *snapshot)
 	}
 }
 
+/* ------------------------------------------------------------- begin and end */
+
 static void count_duration(struct fl_apply_stats *stats, double seconds)
 {
 	static const double bounds[] = FL_APPLY_BUCKETS;
@@ -181,18 +123,23 @@ static void count_duration(struct fl_apply_stats *stats, double seconds)
 	stats->sum_s += seconds;
 }
 
+/* Takes the snapshot over. */
 static void put_in_force(struct fl_agent *agent, struct fl_snapshot *snapshot)
+{
+	fl_snapshot_unref(agent->applied);
+	agent->applied = snapshot;
+	agent->generation = snapshot->generation;
+	fl_writer_follow(agent->writer, snapshot);
+}
+
+static void say_in_force(struct fl_agent *agent)
 {
 	struct fl_meta_row *meta = agent->kernel->maps.meta;
 
-	fl_snapshot_unref(agent->applied);
-	agent->applied = snapshot;
-	fl_writer_follow(agent->writer, snapshot);
-	agent->generation = snapshot->generation;
 	agent->applied_ms = fl_clock_real_ms();
 	if (agent->incomplete)
 		return;
-	__atomic_store_n(&meta->generation, snapshot->generation, __ATOMIC_RELAXED);
+	__atomic_store_n(&meta->generation, agent->generation, __ATOMIC_RELAXED);
 	__atomic_store_n(&meta->applied_at, agent->applied_ms / 1000, __ATOMIC_RELAXED);
 }
 
@@ -205,75 +152,150 @@ static void become_ready(struct fl_agent *agent)
 	fl_log(FL_LOG_INFO, "agent", "ready", FL_UINT("generation", agent->generation));
 }
 
-/* Takes the snapshot over. */
-static void apply_snapshot(struct fl_agent *agent, struct fl_snapshot *snapshot)
+static void forget_applying(struct fl_agent *agent)
 {
-	const struct fl_snapshot *from = agent->incomplete ? NULL : agent->applied;
-	uint64_t moved = fl_writer_writes(agent->writer)->slots_moved;
-	uint64_t began_ns = fl_clock_mono_ns();
-	struct fl_failure failure = { 0 };
-	struct fl_plan plan = { 0 };
-	double seconds;
-	int r = fl_writer_assign(agent->writer, snapshot, &failure);
-
-	if (r >= 0)
-		r = fl_plan_diff(from, snapshot, &plan);
-	if (r < 0) {
-		fl_log(FL_LOG_ERROR, "agent", "snapshot not applied, keeping the previous one",
-			FL_STR("err", failure.message[0] ? failure.message : fl_log_errno(r)));
-		agent->stats.failures++;
-		strncpy(agent->stats.last_error,
-			failure.message[0] ? failure.message : fl_log_errno(r),
-			sizeof(agent->stats.last_error) - 1);
-		fl_snapshot_unref(snapshot);
-		return;
-	}
-	if (from && plan.count == 0 && agent->pruned) { /* the same services, perhaps in other files */
-		fl_registry_set_applied(&agent->registries, from); /* one of them may be new */
-		fl_plan_done(&plan);
-		fl_snapshot_unref(snapshot);
-		return;
-	}
-	agent->incomplete = false;
-	agent->stats.last_error[0] = '\0';
-	carry_out(agent, &plan);
-	if (!from || !agent->pruned)
-		prune(agent, snapshot);
-	seconds = (double)(fl_clock_mono_ns() - began_ns) / 1e9;
-	count_duration(&agent->stats, seconds);
-	put_in_force(agent, snapshot);
-	if (agent->pruned)
-		fl_registry_set_applied(&agent->registries, snapshot);
-	fl_log(FL_LOG_INFO, "agent", "snapshot applied",
-		FL_UINT("generation", snapshot->generation),
-		FL_UINT("services", snapshot->service_count),
-		FL_UINT("endpoints", snapshot->endpoint_count), FL_UINT("steps", plan.count),
-		FL_UINT("slots_moved", fl_writer_writes(agent->writer)->slots_moved - moved),
-		FL_DBL("seconds", seconds));
-	fl_plan_done(&plan);
+	fl_plan_done(&agent->applying.plan);
+	fl_snapshot_unref(agent->applying.snapshot);
+	agent->applying = (struct fl_applying){ 0 };
 }
 
-void fl_agent_apply(struct fl_agent *agent)
+/* Take up what the registries say now. @return whether there is something to do */
+static bool begin(struct fl_agent *agent)
 {
-	struct fl_problems problems = { 0 };
+	uint64_t began_ns = fl_clock_mono_ns();
 	struct fl_snapshot *snapshot = NULL;
 	int r;
 
-	uv_timer_stop(&agent->apply_timer);
+	agent->wanted = false;
 	if (!fl_registry_set_is_ready(&agent->registries))
-		return; /* half of a first answer would remove the other half's services */
-	r = merge(agent, &problems, &snapshot);
+		return false; /* half of a first answer would remove the other half's services */
+	r = fl_agent_merge(agent, &snapshot);
 	if (r < 0) {
 		fl_log(FL_LOG_ERROR, "agent", "snapshot not made, keeping the previous one",
 			FL_ERR(r));
-		fl_problems_done(&problems);
 		schedule_in(agent, RETRY_MS);
+		return false;
+	}
+	agent->applying = (struct fl_applying){
+		.snapshot = snapshot,
+		.from_nothing = agent->incomplete || !agent->applied,
+		.began_ns = began_ns,
+		.slots_moved = fl_writer_writes(agent->writer)->slots_moved,
+	};
+	return true;
+}
+
+static void refuse(struct fl_agent *agent, const char *why)
+{
+	fl_log(FL_LOG_ERROR, "agent", "snapshot not applied, keeping the previous one",
+		FL_STR("err", why));
+	agent->stats.failures++;
+	strncpy(agent->stats.last_error, why, sizeof(agent->stats.last_error) - 1);
+}
+
+/* Number some services; after the last, plan. @return 1 = there are more, 0, -errno */
+static int prepare(struct fl_agent *agent)
+{
+	struct fl_applying *a = &agent->applying;
+	struct fl_failure failure = { 0 };
+	int r = fl_writer_assign_some(agent->writer, a->snapshot, SERVICES_AT_ONCE, &failure);
+
+	if (r == 0)
+		r = fl_plan_diff(a->from_nothing ? NULL : agent->applied, a->snapshot, &a->plan);
+	if (r < 0)
+		refuse(agent, failure.message[0] ? failure.message : fl_log_errno(r));
+	if (r != 0)
+		return r;
+	a->planned = true;
+	agent->incomplete = false;
+	agent->stats.last_error[0] = '\0';
+	return 0;
+}
+
+/* All steps were carried out. */
+static void finish(struct fl_agent *agent)
+{
+	struct fl_applying *a = &agent->applying;
+	struct fl_snapshot *snapshot = fl_snapshot_ref(a->snapshot);
+	double seconds;
+
+	/* The same services, perhaps in other files: nobody notices. */
+	if (!a->from_nothing && a->plan.count == 0 && agent->pruned) {
+		snapshot->generation = agent->applied->generation;
+		put_in_force(agent, snapshot);
+		fl_registry_set_applied(&agent->registries, snapshot); /* one may be new */
 		return;
 	}
-	keep_conflicts(agent, &problems);
-	apply_snapshot(agent, snapshot);
-	if (agent->incomplete)
+	if (a->from_nothing || !agent->pruned)
+		prune(agent, snapshot);
+	put_in_force(agent, snapshot);
+	say_in_force(agent);
+	seconds = (double)(fl_clock_mono_ns() - a->began_ns) / 1e9;
+	count_duration(&agent->stats, seconds);
+	fl_log(FL_LOG_INFO, "agent", "snapshot applied",
+		FL_UINT("generation", snapshot->generation),
+		FL_UINT("services", snapshot->service_count),
+		FL_UINT("endpoints", snapshot->endpoint_count), FL_UINT("steps", a->plan.count),
+		FL_UINT("slots_moved",
+			fl_writer_writes(agent->writer)->slots_moved - a->slots_moved),
+		FL_DBL("seconds", seconds));
+	if (agent->pruned)
+		fl_registry_set_applied(&agent->registries, snapshot);
+}
+
+/* -------------------------------------------------------------------- slices */
+
+/* @return whether that was the last */
+static bool do_slice(struct fl_agent *agent)
+{
+	struct fl_applying *a = &agent->applying;
+	uint64_t until_ns = fl_clock_mono_ns() + SLICE_NS;
+
+	do {
+		if (!a->planned) {
+			if (prepare(agent) < 0)
+				return true;
+		} else if (a->done < a->plan.count) {
+			carry_out(agent, &a->plan.steps[a->done++]);
+		} else {
+			finish(agent);
+			return true;
+		}
+	} while (fl_clock_mono_ns() < until_ns);
+	return false;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct fl_agent *agent = timer->data;
+
+	if (!agent->applying.snapshot && !begin(agent))
+		return;
+	if (!do_slice(agent)) {
+		schedule_in(agent, GO_ON_MS);
+		return;
+	}
+	forget_applying(agent);
+	if (agent->wanted)
+		schedule_in(agent, GO_ON_MS);
+	else if (agent->incomplete)
 		schedule_in(agent, RETRY_MS);
 	if (agent->applied)
 		become_ready(agent);
+}
+
+int fl_agent_apply_init(struct fl_agent *agent)
+{
+	uv_timer_init(&agent->loop, &agent->apply_timer);
+	agent->apply_timer.data = agent;
+	agent->merger = fl_merger_new();
+	return agent->merger ? 0 : -ENOMEM;
+}
+
+void fl_agent_apply_done(struct fl_agent *agent)
+{
+	forget_applying(agent);
+	fl_merger_free(agent->merger);
+	fl_snapshot_unref(agent->applied);
+	fl_problems_done(&agent->conflicts);
 }

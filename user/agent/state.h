@@ -13,7 +13,8 @@
 #include "kernel/sweeper.h"
 #include "kernel/target.h"
 #include "kernel/writer.h"
-#include "model/snapshot.h"
+#include "model/merger.h"
+#include "model/plan.h"
 #include "registry/registry.h"
 
 /**
@@ -21,15 +22,26 @@
  * The agent's own state; seen by the files of this folder only.
  *
  * One change travels: a registry publishes → fl_agent_schedule (changes within
- * the same turn of the loop are one) → fl_agent_apply: merge, ids, plan,
- * steps → counters and log. Everything runs on the one loop.
+ * the same turn of the loop are one) → apply.c: merge, ids, plan, steps →
+ * counters and log. Everything runs on the one loop.
  */
+
+/** A snapshot on its way into the kernel; all zeroes = none. */
+struct fl_applying {
+	struct fl_snapshot *snapshot;
+	struct fl_plan plan;  /**< from what was in force, valid when `planned` */
+	bool planned;         /**< all services have numbers */
+	bool from_nothing;    /**< the plan takes nothing for granted */
+	size_t done;          /**< steps carried out */
+	uint64_t began_ns;    /**< CLOCK_MONOTONIC, before it was made */
+	uint64_t slots_moved; /**< the writer's count before it */
+};
 
 struct fl_agent {
 	uv_loop_t loop;
 	uv_signal_t term, interrupt, hangup;
 	uv_timer_t tick;        /**< once a second: nat growth, resting ids */
-	uv_timer_t apply_timer; /**< armed = a change waits to be applied */
+	uv_timer_t apply_timer; /**< armed = a change waits to be applied, or goes on */
 	uv_fs_event_t config_watch;
 	uv_timer_t config_timer; /**< debounces changes of the configuration file */
 
@@ -44,8 +56,11 @@ struct fl_agent {
 	struct fl_sweeper *sweeper;
 	struct fl_server *server;
 
+	struct fl_merger *merger;
+	bool wanted; /**< something was published since the last merge */
+	struct fl_applying applying;
 	struct fl_snapshot *applied; /**< NULL before the first */
-	uint64_t generation;         /**< of the newest snapshot made */
+	uint64_t generation;         /**< of the snapshot applied */
 	bool pruned;                 /**< what an earlier agent left and nobody declares is gone */
 	bool incomplete; /**< a step of the last plan failed: plan from nothing next time */
 	struct fl_problems conflicts;
@@ -57,8 +72,14 @@ struct fl_agent {
 
 /** Apply what the registries say, in the next turn of the loop. */
 void fl_agent_schedule(struct fl_agent *agent);
-/** Apply it now. Logs; a failed step is tried again a little later. */
-void fl_agent_apply(struct fl_agent *agent);
+/** For the start and the end of all that. @return 0, -ENOMEM */
+int fl_agent_apply_init(struct fl_agent *agent);
+/** The timer must have been closed. Forgets what is in force, too. */
+void fl_agent_apply_done(struct fl_agent *agent);
+
+/** Merge what is declared; conflicts are logged when they are news, and kept.
+ * @param ret  one reference @return 0, -ENOMEM */
+int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret);
 
 /** Callback of the registries. @param context  the agent */
 void fl_agent_published(void *context);

@@ -8,6 +8,7 @@
 
 #include "config/option.h"
 #include "core/cleanup.h"
+#include "model/merger.h"
 #include "core/vec.h"
 
 void fl_environment_read(struct fl_environment *ret)

@@ -16,6 +16,8 @@
 #define PAUSE_FACTOR 4
 /** Destinations resolved per turn of the loop. */
 #define BATCH 256
+/** Until the next turn. Not 0: libuv calls such a timer again at once. */
+#define TURN_MS 1
 /** When the kernel did not answer. */
 #define TROUBLE_MS 5000
 /** Changed prefixes kept apart before all destinations count as changed. */
@@ -184,7 +186,7 @@ static void mark_changed(struct fl_reach *r)
 	r->changed_count = 0;
 }
 
-/** Resolve some of the dirty ones. @return when to go on, in ms; 0 = at once */
+/** Resolve some of the dirty ones. @return when to go on, in ms */
 static uint64_t work(struct fl_reach *r)
 {
 	for (int i = 0; i < BATCH && r->dirty; i++) {
@@ -201,7 +203,7 @@ static uint64_t work(struct fl_reach *r)
 			return TROUBLE_MS;
 		}
 	}
-	return 0;
+	return TURN_MS;
 }
 
 static void work_fire(uv_timer_t *timer)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/vec.h"
+
 struct vip {
 	struct fl_ip addr;
 	struct fl_frontend_row row;
@@ -13,7 +15,7 @@ struct vip {
 
 struct vips {
 	struct vip *items; /* sorted by address */
-	size_t count;
+	size_t count, room;
 };
 
 static int compare(const void *a, const void *b)
@@ -37,26 +39,68 @@ static void merge(struct vips *vips)
 	vips->count = kept;
 }
 
-static int collect(const struct fl_snapshot *snapshot, struct vips *ret)
+/* ------------------------------------------------------------ what shall be */
+
+static bool has(const struct vips *vips, const struct fl_ip *addr)
 {
-	size_t count = 0;
+	struct vip wanted = { .addr = *addr };
 
-	for (size_t i = 0; i < snapshot->service_count; i++)
-		count += snapshot->services[i]->frontend_count;
-	ret->items = calloc(count + 1, sizeof(*ret->items));
-	if (!ret->items)
-		return -ENOMEM;
-	for (size_t i = 0; i < snapshot->service_count; i++) {
-		const struct fl_service *service = snapshot->services[i];
+	return vips->count && bsearch(&wanted, vips->items, vips->count, sizeof(wanted), compare);
+}
 
-		for (size_t j = 0; j < service->frontend_count; j++)
-			ret->items[ret->count++] = (struct vip){ service->frontends[j].addr,
-				{ service->id, service->frontends[j].id } };
+/* @param of  only these addresses; NULL = all */
+static int add(struct vips *vips, const struct fl_service *service, const struct vips *of)
+{
+	for (size_t i = 0; i < service->frontend_count; i++) {
+		const struct fl_frontend *frontend = &service->frontends[i];
+		struct vip *vip;
+
+		if (of && !has(of, &frontend->addr))
+			continue;
+		vip = fl_vec_push(vips);
+		if (!vip)
+			return -ENOMEM;
+		*vip = (struct vip){ frontend->addr, { service->id, frontend->id } };
 	}
-	qsort(ret->items, ret->count, sizeof(*ret->items), compare);
-	merge(ret);
 	return 0;
 }
+
+static void sort(struct vips *vips)
+{
+	if (vips->count)
+		qsort(vips->items, vips->count, sizeof(*vips->items), compare);
+}
+
+/* Addresses of services that came, went or changed; their rows say nothing. */
+static int collect_changed(
+	const struct fl_snapshot *last, const struct fl_snapshot *snapshot, struct vips *ret)
+{
+	struct fl_snapshot_change change = { 0 };
+	int r = 0;
+
+	while (r == 0 && fl_snapshot_next_change(last, snapshot, &change)) {
+		if (change.old)
+			r = add(ret, change.old, NULL);
+		if (change.new && r == 0)
+			r = add(ret, change.new, NULL);
+	}
+	sort(ret);
+	return r;
+}
+
+/* The rows of a snapshot. @param of  only these addresses; NULL = all */
+static int collect(const struct fl_snapshot *snapshot, const struct vips *of, struct vips *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < snapshot->service_count && r == 0; i++)
+		r = add(ret, snapshot->services[i], of);
+	sort(ret);
+	merge(ret);
+	return r;
+}
+
+/* --------------------------------------------------------------------- write */
 
 static int put(int fd, const struct vip *vip)
 {
@@ -68,38 +112,64 @@ static int put(int fd, const struct vip *vip)
 	return bpf_map_update_elem(fd, &vip->addr, &vip->row, BPF_ANY) < 0 ? -errno : 1;
 }
 
-/* Remove the rows of addresses that nobody has any more. */
-static int prune(int fd, const struct vips *vips)
+/* Remove the row of an address that nobody has any more. @return rows removed, -errno */
+static int remove_row(int fd, const struct fl_ip *addr)
+{
+	if (bpf_map_delete_elem(fd, addr) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+static int prune_all(int fd, const struct vips *vips)
 {
 	struct fl_ip addr, *previous = NULL, next;
-	int removed = 0;
+	int removed = 0, r;
 
 	while (bpf_map_get_next_key(fd, previous, &next) == 0) {
-		struct vip wanted = { .addr = next };
-
-		if (bsearch(&wanted, vips->items, vips->count, sizeof(wanted), compare)) {
+		if (has(vips, &next)) {
 			addr = next;
 			previous = &addr;
 			continue;
 		}
-		if (bpf_map_delete_elem(fd, &next) < 0)
-			return -errno;
-		removed++;
+		r = remove_row(fd, &next);
+		if (r < 0)
+			return r;
+		removed += r;
 	}
 	return removed;
 }
 
-int fl_vips_put(const struct fl_maps *maps, const struct fl_snapshot *snapshot)
+static int prune_changed(int fd, const struct vips *vips, const struct vips *changed)
 {
-	struct vips vips = { 0 };
-	int r = collect(snapshot, &vips), written = 0;
+	int removed = 0, r;
 
+	for (size_t i = 0; i < changed->count; i++) {
+		if (has(vips, &changed->items[i].addr))
+			continue;
+		r = remove_row(fd, &changed->items[i].addr);
+		if (r < 0)
+			return r;
+		removed += r;
+	}
+	return removed;
+}
+
+int fl_vips_put(const struct fl_maps *maps, const struct fl_snapshot *last,
+	const struct fl_snapshot *snapshot)
+{
+	struct vips vips = { 0 }, changed = { 0 };
+	int fd = maps->fd[FL_MAP_vips], written = 0;
+	int r = last ? collect_changed(last, snapshot, &changed) : 0;
+
+	if (r == 0)
+		r = collect(snapshot, last ? &changed : NULL, &vips);
 	for (size_t i = 0; i < vips.count && r >= 0; i++) {
-		r = put(maps->fd[FL_MAP_vips], &vips.items[i]);
+		r = put(fd, &vips.items[i]);
 		written += r > 0;
 	}
 	if (r >= 0)
-		r = prune(maps->fd[FL_MAP_vips], &vips);
-	free(vips.items);
+		r = last ? prune_changed(fd, &vips, &changed) : prune_all(fd, &vips);
+	fl_vec_done(&vips);
+	fl_vec_done(&changed);
 	return r < 0 ? r : written + r;
 }

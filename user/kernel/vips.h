@@ -10,8 +10,11 @@
  */
 
 /**
- * Make the map say what a snapshot does, writing only what differs. Costs a look
- * at each address. Ids must have been assigned.
+ * Make the map say what a snapshot does, writing only what differs. Ids must have been
+ * assigned.
+ * @param last  what the map says, to look only at the addresses of services that are
+ *              other objects in `snapshot`; NULL = not known: looks at every address
  * @return rows written or removed; -ENOMEM, -errno
  */
-int fl_vips_put(const struct fl_maps *maps, const struct fl_snapshot *snapshot);
+int fl_vips_put(const struct fl_maps *maps, const struct fl_snapshot *last,
+	const struct fl_snapshot *snapshot);

@@ -10,6 +10,7 @@
 #include "fairlead/pin.h"
 #include "kernel/adopt.h"
 #include "kernel/leavers.h"
+#include "kernel/numbering.h"
 #include "kernel/rows.h"
 #include "kernel/settler.h"
 #include "kernel/tables.h"
@@ -25,13 +26,15 @@ struct fl_writer {
 	struct fl_tables *tables;
 	struct fl_settler *settler;
 	struct fl_snapshot *snapshot; /* in force; NULL = none yet */
+	struct fl_numbering numbering;
 	fl_leavers leavers;
 	struct fl_writes writes;
 	uint32_t *resting; /**< room for every endpoint's number */
 	bool any_resting;
-	bool vips_differ; /* frontends were written since `vips` was */
-	uint32_t now_s;   /**< of the last call that was told */
-	uint32_t tried_s; /**< when tables that wait were last tried again */
+	bool frontends_differ; /* frontends were written since `snapshot` */
+	bool vips_known;       /* `vips` says what `snapshot` does */
+	uint32_t now_s;        /**< of the last call that was told */
+	uint32_t tried_s;      /**< when tables that wait were last tried again */
 };
 
 int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_writer **ret)
@@ -48,6 +51,8 @@ int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_wr
 		r = fl_adopt_ids(maps, writer->ids, failure);
 	else
 		r = fl_fail(failure, -ENOMEM, "out of memory");
+	writer->numbering =
+		(struct fl_numbering){ .maps = maps, .ids = writer->ids, .room = writer->resting };
 	if (r == 0)
 		r = fl_tables_new(maps, failure, &writer->tables);
 	if (r == 0) {
@@ -59,7 +64,6 @@ int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_wr
 		return r;
 	}
 	fl_frontend_rows_forget(maps);
-	writer->vips_differ = true;
 	*ret = writer;
 	return 0;
 }
@@ -79,87 +83,20 @@ void fl_writer_free(struct fl_writer *writer)
 
 /* ------------------------------------------------------------------- assign */
 
-/* Numbers that were given but never written into a map are free again. */
-static void take_back(struct fl_writer *writer, const struct fl_service *service)
+int fl_writer_assign_some(struct fl_writer *writer, struct fl_snapshot *snapshot, size_t services,
+	struct fl_failure *failure)
 {
-	const struct fl_maps *maps = writer->maps;
-	struct fl_frontend_row row;
-
-	for (size_t i = 0; i < service->endpoint_count; i++) {
-		uint32_t id = service->endpoints[i].id;
-
-		if (maps->endpoints[id].service != 0)
-			continue;
-		fl_ids_release_endpoint(writer->ids, id, writer->now_s);
-		fl_ids_rested(writer->ids, id);
-	}
-	for (size_t i = 0; i < service->frontend_count; i++)
-		if (fl_frontend_row_get(maps, &service->frontends[i], &row) == -ENOENT)
-			fl_ids_release_frontend(writer->ids, service->frontends[i].id);
-	if (!maps->services[service->id].in_use)
-		fl_ids_release_service(writer->ids, service->id);
-}
-
-static int explain_assign(struct fl_failure *failure, int code, const struct fl_service *service)
-{
-	if (code != -ENOSPC)
-		return fl_fail(
-			failure, code, "cannot number %s: %s", service->name, fl_log_errno(code));
-	fl_fail(failure, code, "no numbers are left for %s, its %zu frontends or its %zu endpoints",
-		service->name, service->frontend_count, service->endpoint_count);
-	fl_fail_hint(failure, "numbers of endpoints that left are free again when their flows have "
-			      "ended; `limits:` says how many there are");
-	return code;
-}
-
-/* Have the rows of all these numbers at hand. */
-static int reach(struct fl_writer *writer, const struct fl_snapshot *snapshot)
-{
-	uint64_t services = 0, endpoints = 0;
-	int r;
-
-	for (size_t i = 0; i < snapshot->service_count; i++) {
-		const struct fl_service *service = snapshot->services[i];
-
-		services = service->id >= services ? service->id + 1 : services;
-		for (size_t j = 0; j < service->endpoint_count; j++)
-			if (service->endpoints[j].id >= endpoints)
-				endpoints = service->endpoints[j].id + 1;
-	}
-	r = fl_maps_reach(writer->maps, FL_MAP_services, services);
-	if (r == 0)
-		r = fl_maps_reach(writer->maps, FL_MAP_names, services);
-	if (r == 0)
-		r = fl_maps_reach(writer->maps, FL_MAP_endpoints, endpoints);
-	return r < 0 ? r : fl_maps_reach(writer->maps, FL_MAP_nat_used, endpoints);
+	return fl_numbering_go_on(
+		&writer->numbering, writer->snapshot, snapshot, services, writer->now_s, failure);
 }
 
 int fl_writer_assign(
 	struct fl_writer *writer, struct fl_snapshot *snapshot, struct fl_failure *failure)
 {
-	size_t rested = 0, given;
-	int r = 0;
+	int r = 1;
 
-	if (writer->any_resting)
-		rested = fl_ids_resting(writer->ids, writer->now_s, writer->resting,
-			writer->maps->limits.endpoints);
-	for (given = 0; given < snapshot->service_count; given++) {
-		r = fl_ids_assign(writer->ids, snapshot->services[given]);
-		if (r < 0)
-			break;
-	}
-	if (r == 0) {
-		r = reach(writer, snapshot);
-		return r < 0 ? fl_fail(failure, r, "cannot map rows into memory: %s",
-				       fl_log_errno(r))
-			     : 0;
-	}
-	explain_assign(failure, r, snapshot->services[given]);
-	while (given-- > 0)
-		take_back(writer, snapshot->services[given]);
-	for (size_t i = 0; i < rested; i++)
-		if (!fl_ids_is_resting(writer->ids, writer->resting[i]))
-			fl_ids_release_endpoint(writer->ids, writer->resting[i], writer->now_s);
+	while (r == 1)
+		r = fl_writer_assign_some(writer, snapshot, SIZE_MAX, failure);
 	return r;
 }
 
@@ -175,7 +112,7 @@ static int put_frontend(struct fl_writer *writer, const struct fl_service *servi
 		return fl_fail(failure, r, "cannot write the frontend %s of %s: %s",
 			fl_frontend_format(frontend, text), service->name, fl_log_errno(r));
 	writer->writes.frontends += (uint64_t)r;
-	writer->vips_differ |= r > 0;
+	writer->frontends_differ |= r > 0;
 	return 0;
 }
 
@@ -191,7 +128,7 @@ static int remove_frontend(
 	if (r == 0)
 		return 0;
 	writer->writes.frontends++;
-	writer->vips_differ = true;
+	writer->frontends_differ = true;
 	fl_ids_release_frontend(writer->ids, frontend->id);
 	return 0;
 }
@@ -402,9 +339,10 @@ int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot
 /* What cannot be written stays as it was: it matters to fragments alone. */
 static void put_vips(struct fl_writer *writer, const struct fl_snapshot *snapshot)
 {
-	int r = fl_vips_put(writer->maps, snapshot);
+	const struct fl_snapshot *last = writer->vips_known ? writer->snapshot : NULL;
+	int r = fl_vips_put(writer->maps, last, snapshot);
 
-	writer->vips_differ = r < 0;
+	writer->vips_known = r >= 0;
 	if (r < 0)
 		fl_log(FL_LOG_WARNING, "kernel",
 			"cannot write the addresses of frontends: fragments may be dropped",
@@ -413,11 +351,13 @@ static void put_vips(struct fl_writer *writer, const struct fl_snapshot *snapsho
 
 void fl_writer_follow(struct fl_writer *writer, struct fl_snapshot *snapshot)
 {
-	if (writer->vips_differ)
+	if (writer->frontends_differ || !writer->vips_known)
 		put_vips(writer, snapshot);
+	writer->frontends_differ = false;
 	fl_snapshot_ref(snapshot);
 	fl_snapshot_unref(writer->snapshot);
 	writer->snapshot = snapshot;
+	writer->numbering.in_force_is_known = true;
 	fl_settler_follow(writer->settler, snapshot);
 }
 

@@ -31,12 +31,20 @@ int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_wr
 void fl_writer_free(struct fl_writer *writer);
 
 /**
- * Give ids to every service of a snapshot.
+ * Give ids to every service of a snapshot. Those that are the same objects as in the
+ * snapshot in force (fl_writer_follow) have theirs, and are not looked into.
  * @return 0, -ENOSPC with words, -ENOMEM; on failure the numbers given for it are
  *         taken back, and the ids in `snapshot` mean nothing
  */
 int fl_writer_assign(
 	struct fl_writer *writer, struct fl_snapshot *snapshot, struct fl_failure *failure);
+/**
+ * The same in parts: give ids to so many more services. Nothing else may be asked of
+ * the writer, and `snapshot` must live, until it has answered otherwise than with 1.
+ * @return 1 = call it again, 0 = all have theirs, and errors as above
+ */
+int fl_writer_assign_some(struct fl_writer *writer, struct fl_snapshot *snapshot, size_t services,
+	struct fl_failure *failure);
 
 /**
  * Carry one step out.

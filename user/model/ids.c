@@ -10,6 +10,7 @@
 #define HASH_NONFATAL_OOM        1
 #define uthash_nonfatal_oom(elt) ((elt)->lost = true)
 #include <uthash.h>
+#include <utlist.h>
 
 /** What somebody is known by, as bytes: a name, or one of the two below. */
 struct key {
@@ -36,8 +37,9 @@ struct entry {
 	uint32_t id;
 	uint32_t released_s; /**< when it began to rest */
 	bool resting;
-	bool lost;           /**< the hash table had no memory for it */
-	struct entry *given; /**< the one given before it in the same assignment */
+	struct entry *prev, *next; /**< among those that rest */
+	bool lost;                 /**< the hash table had no memory for it */
+	struct entry *given;       /**< the one given before it in the same assignment */
 	unsigned char key[];
 };
 
@@ -54,6 +56,7 @@ struct fl_ids {
 	struct table services;
 	struct table frontends;
 	struct table endpoints;
+	struct entry *resting; /**< of the endpoints; longest first */
 };
 
 static int table_init(struct table *table, uint32_t limit)
@@ -150,7 +153,8 @@ struct fl_ids *fl_ids_new(uint32_t services, uint32_t frontends, uint32_t endpoi
 
 	if (!ids)
 		return NULL;
-	if (table_init(&ids->services, services) < 0 || table_init(&ids->frontends, frontends) < 0 ||
+	if (table_init(&ids->services, services) < 0 ||
+		table_init(&ids->frontends, frontends) < 0 ||
 		table_init(&ids->endpoints, endpoints) < 0) {
 		fl_ids_free(ids);
 		return NULL;
@@ -255,7 +259,15 @@ static int give_all(struct assignment *a)
 	return r;
 }
 
-static void write_numbers(const struct fl_ids *ids, struct fl_service *service, uint32_t id)
+static void end_rest(struct fl_ids *ids, struct entry *entry)
+{
+	if (!entry->resting)
+		return;
+	entry->resting = false;
+	DL_DELETE(ids->resting, entry);
+}
+
+static void write_numbers(struct fl_ids *ids, struct fl_service *service, uint32_t id)
 {
 	service->id = id;
 	for (size_t i = 0; i < service->frontend_count; i++) {
@@ -270,7 +282,7 @@ static void write_numbers(const struct fl_ids *ids, struct fl_service *service, 
 		struct entry *entry =
 			table_find(&ids->endpoints, (struct key){ &key, sizeof(key) });
 
-		entry->resting = false;
+		end_rest(ids, entry);
 		endpoint->id = entry->id;
 	}
 }
@@ -304,34 +316,36 @@ void fl_ids_release_endpoint(struct fl_ids *ids, uint32_t id, uint32_t now_s)
 {
 	struct entry *entry = table_at(&ids->endpoints, id);
 
+	assert(!entry->resting);
 	entry->resting = true;
 	entry->released_s = now_s;
+	DL_APPEND(ids->resting, entry);
 }
 
 bool fl_ids_is_resting(const struct fl_ids *ids, uint32_t endpoint)
 {
-	return endpoint > 0 && endpoint <= ids->endpoints.limit &&
-	       ids->endpoints.by_id[endpoint] && ids->endpoints.by_id[endpoint]->resting;
+	return endpoint > 0 && endpoint <= ids->endpoints.limit && ids->endpoints.by_id[endpoint] &&
+	       ids->endpoints.by_id[endpoint]->resting;
 }
 
 size_t fl_ids_resting(
 	const struct fl_ids *ids, uint32_t released_before_s, uint32_t *ret, size_t room)
 {
-	const struct table *table = &ids->endpoints;
+	const struct entry *entry;
 	size_t count = 0;
 
-	for (uint32_t id = 1; id <= table->limit && count < room; id++) {
-		const struct entry *entry = table->by_id[id];
-
-		if (entry && entry->resting &&
-			(int32_t)(released_before_s - entry->released_s) >= 0)
-			ret[count++] = id;
+	DL_FOREACH(ids->resting, entry) {
+		if (count == room || (int32_t)(released_before_s - entry->released_s) < 0)
+			break;
+		ret[count++] = entry->id;
 	}
 	return count;
 }
 
 void fl_ids_rested(struct fl_ids *ids, uint32_t id)
 {
-	if (fl_ids_is_resting(ids, id))
-		table_drop(&ids->endpoints, ids->endpoints.by_id[id]);
+	if (!fl_ids_is_resting(ids, id))
+		return;
+	end_rest(ids, ids->endpoints.by_id[id]);
+	table_drop(&ids->endpoints, ids->endpoints.by_id[id]);
 }

@@ -53,7 +53,8 @@ void fl_ids_release_endpoint(struct fl_ids *ids, uint32_t id, uint32_t now_s);
 /** Whether an endpoint's number rests. */
 bool fl_ids_is_resting(const struct fl_ids *ids, uint32_t endpoint);
 /** Numbers that rest since `released_before_s` or earlier, for the sweeper to prove
- * unused; lowest first. Walks the whole table. @return how many were written to `ret` */
+ * unused; longest first. Costs a look at each of them. @return how many were written to
+ * `ret` */
 size_t fl_ids_resting(
 	const struct fl_ids *ids, uint32_t released_before_s, uint32_t *ret, size_t room);
 /** Nothing in the kernel holds it: it may be given out again. Without effect on

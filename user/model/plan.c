@@ -14,12 +14,13 @@
  * end, in the order of enum fl_step_kind, are the plan.
  */
 struct builder {
-	const struct fl_snapshot *desired;
+	const struct fl_snapshot *applied, *desired;
 	FL_VEC(struct fl_step) steps[FL_STEP_KINDS];
 	bool out_of_memory;
-	/* Every frontend of `desired`, sorted; made when first asked for. */
-	const struct fl_frontend **frontends;
-	size_t frontend_count;
+	/* Frontends of the services of `desired` that changed, sorted; made when first
+	 * asked for. */
+	FL_VEC(const struct fl_frontend *) frontends;
+	bool has_frontends;
 };
 
 static void add(struct builder *builder, struct fl_step step)
@@ -73,35 +74,37 @@ static bool service_has_frontend(
 	return false;
 }
 
-static void collect_desired_frontends(struct builder *builder)
+/* A service that did not change has no frontend that another one had. */
+static void collect_changed_frontends(struct builder *builder)
 {
-	const struct fl_snapshot *desired = builder->desired;
-	size_t count = 0;
+	struct fl_snapshot_change change = { 0 };
 
-	for (size_t i = 0; i < desired->service_count; i++)
-		count += desired->services[i]->frontend_count;
-	builder->frontends = calloc(count + 1, sizeof(*builder->frontends));
-	if (!builder->frontends) {
-		builder->out_of_memory = true;
-		return;
-	}
-	for (size_t i = 0; i < desired->service_count; i++) {
-		const struct fl_service *service = desired->services[i];
+	while (fl_snapshot_next_change(builder->applied, builder->desired, &change)) {
+		const struct fl_service *service = change.new;
 
-		for (size_t j = 0; j < service->frontend_count; j++)
-			builder->frontends[builder->frontend_count++] = &service->frontends[j];
+		for (size_t i = 0; service && i < service->frontend_count; i++) {
+			const struct fl_frontend **place = fl_vec_push(&builder->frontends);
+
+			if (place)
+				*place = &service->frontends[i];
+			else
+				builder->out_of_memory = true;
+		}
 	}
-	qsort(builder->frontends, count, sizeof(*builder->frontends), compare_frontend_pointers);
+	if (builder->frontends.count)
+		qsort(builder->frontends.items, builder->frontends.count,
+			sizeof(*builder->frontends.items), compare_frontend_pointers);
+	builder->has_frontends = true;
 }
 
 /** Whether any service of the new snapshot has it: then that one's step takes it over. */
 static bool is_still_desired(struct builder *builder, const struct fl_frontend *frontend)
 {
-	if (!builder->frontends)
-		collect_desired_frontends(builder);
-	return builder->frontends &&
-	       bsearch(&frontend, builder->frontends, builder->frontend_count,
-		       sizeof(*builder->frontends), compare_frontend_pointers);
+	if (!builder->has_frontends)
+		collect_changed_frontends(builder);
+	return builder->frontends.count &&
+	       bsearch(&frontend, builder->frontends.items, builder->frontends.count,
+		       sizeof(*builder->frontends.items), compare_frontend_pointers);
 }
 
 static void diff_frontends(
@@ -224,16 +227,11 @@ static bool same_row(const struct fl_service *old, const struct fl_service *new)
 	return old->forward == new->forward && old->udp == new->udp;
 }
 
-static bool same_service(const struct fl_service *old, const struct fl_service *new)
-{
-	return old == new || fl_service_equal(old, new);
-}
-
 /** One service before and after; either may be NULL. */
 static void diff_service(
 	struct builder *builder, const struct fl_service *old, const struct fl_service *new)
 {
-	if (old && new && same_service(old, new))
+	if (old && new && fl_service_equal(old, new))
 		return;
 	diff_endpoints(builder, old, new);
 	diff_frontends(builder, old, new);
@@ -244,24 +242,6 @@ static void diff_service(
 	diff_tables(builder, old, new);
 	if (!old || !same_row(old, new))
 		add(builder, (struct fl_step){ .kind = FL_STEP_SERVICE, .service = new });
-}
-
-/** Services are sorted by name in both: pair them in one walk. */
-static void diff_services(struct builder *builder, const struct fl_snapshot *applied)
-{
-	const struct fl_snapshot *desired = builder->desired;
-	size_t olds = applied ? applied->service_count : 0, news = desired->service_count;
-	size_t i = 0, j = 0;
-
-	while (i < olds || j < news) {
-		struct fl_service *a = i < olds ? applied->services[i] : NULL;
-		struct fl_service *b = j < news ? desired->services[j] : NULL;
-		int order = !a ? 1 : !b ? -1 : strcmp(a->name, b->name);
-
-		diff_service(builder, order <= 0 ? a : NULL, order >= 0 ? b : NULL);
-		i += order <= 0;
-		j += order >= 0;
-	}
 }
 
 static int join(const struct builder *builder, struct fl_plan *ret)
@@ -286,20 +266,22 @@ static int join(const struct builder *builder, struct fl_plan *ret)
 	return 0;
 }
 
-int fl_plan_diff(const struct fl_snapshot *applied, const struct fl_snapshot *desired,
-	struct fl_plan *ret)
+int fl_plan_diff(
+	const struct fl_snapshot *applied, const struct fl_snapshot *desired, struct fl_plan *ret)
 {
-	struct builder builder = { .desired = desired };
+	struct builder builder = { .applied = applied, .desired = desired };
+	struct fl_snapshot_change change = { 0 };
 	int r;
 
 	assert(desired);
 	assert(ret);
 
-	diff_services(&builder, applied);
+	while (fl_snapshot_next_change(applied, desired, &change))
+		diff_service(&builder, change.old, change.new);
 	r = builder.out_of_memory ? -ENOMEM : join(&builder, ret);
 	for (int kind = 0; kind < FL_STEP_KINDS; kind++)
 		fl_vec_done(&builder.steps[kind]);
-	free(builder.frontends);
+	fl_vec_done(&builder.frontends);
 	return r;
 }
 

@@ -22,15 +22,15 @@
  * weights, states and size are. Pure.
  */
 enum fl_step_kind {
-	FL_STEP_ENDPOINT,        /**< row exists with its address; an UP state is written now */
-	FL_STEP_TABLE,           /**< slots of one family hold the table of the new service */
-	FL_STEP_SERVICE,         /**< row and name of the service */
-	FL_STEP_FRONTEND,        /**< frontend leads to the service, whoever had it before */
-	FL_STEP_FRONTEND_GONE,   /**< no service has it any more */
-	FL_STEP_TABLE_GONE,      /**< the service stays, but has no frontend of that family now */
-	FL_STEP_SERVICE_GONE,    /**< row, tables and name */
-	FL_STEP_ENDPOINT_STATE,  /**< DRAINING, DOWN or MAINTENANCE is written */
-	FL_STEP_ENDPOINT_GONE,   /**< row is freed once nothing holds it */
+	FL_STEP_ENDPOINT,       /**< row exists with its address; an UP state is written now */
+	FL_STEP_TABLE,          /**< slots of one family hold the table of the new service */
+	FL_STEP_SERVICE,        /**< row and name of the service */
+	FL_STEP_FRONTEND,       /**< frontend leads to the service, whoever had it before */
+	FL_STEP_FRONTEND_GONE,  /**< no service has it any more */
+	FL_STEP_TABLE_GONE,     /**< the service stays, but has no frontend of that family now */
+	FL_STEP_SERVICE_GONE,   /**< row, tables and name */
+	FL_STEP_ENDPOINT_STATE, /**< DRAINING, DOWN or MAINTENANCE is written */
+	FL_STEP_ENDPOINT_GONE,  /**< row is freed once nothing holds it */
 	FL_STEP_KINDS
 };
 
@@ -50,11 +50,12 @@ struct fl_plan {
 };
 
 /**
- * Compare. Costs a walk over both; only services that differ are looked into.
+ * Compare. Costs a walk along the pointers of both; only services that are not the same
+ * object are looked into.
  * @param applied may be NULL: nothing is known to be in place
  * Ids must have been assigned in both. @return 0, -ENOMEM
  */
-int fl_plan_diff(const struct fl_snapshot *applied, const struct fl_snapshot *desired,
-	struct fl_plan *ret);
+int fl_plan_diff(
+	const struct fl_snapshot *applied, const struct fl_snapshot *desired, struct fl_plan *ret);
 /** Frees the steps; a zeroed plan is welcome. */
 void fl_plan_done(struct fl_plan *plan);

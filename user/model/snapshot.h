@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-#include "core/problem.h"
 #include "model/service.h"
 
 /**
@@ -18,13 +17,6 @@ struct fl_snapshot {
 	size_t endpoint_count; /**< over all services */
 };
 
-/** What one registry declares: borrowed by fl_snapshot_merge. */
-struct fl_declaration {
-	const char *registry;
-	struct fl_service *const *services;
-	size_t count;
-};
-
 /** How much a snapshot may hold. */
 struct fl_limits {
 	uint32_t services;
@@ -33,20 +25,24 @@ struct fl_limits {
 	uint32_t flows;
 };
 
-/**
- * Merge declarations into a snapshot; earlier ones win, so hand in the inline
- * one first. A name or a frontend (address, port and protocol alike) that stands
- * twice is an error that names both places; the later service is left out and
- * the rest used. So is what is beyond the limits (services and endpoints). An
- * exact port and port 0 are no conflict: the exact one is more specific.
- * @return 0 with *ret set even when problems were added; -ENOMEM
- */
-int fl_snapshot_merge(const struct fl_declaration *declarations, size_t count,
-	const struct fl_limits *limits, uint64_t generation, struct fl_problems *problems,
-	struct fl_snapshot **ret);
+/** An empty one with one reference and room for so many services: for who makes it.
+ * @return NULL when out of memory */
+struct fl_snapshot *fl_snapshot_new(size_t room, uint64_t generation);
 struct fl_snapshot *fl_snapshot_ref(struct fl_snapshot *snapshot);
 /** NULL is welcome. */
 void fl_snapshot_unref(struct fl_snapshot *snapshot);
 
 /** By name. @return borrowed, or NULL */
 struct fl_service *fl_snapshot_find(const struct fl_snapshot *snapshot, const char *name);
+/** Where a name stands, or would stand: the first service that does not come before it. */
+size_t fl_snapshot_position(const struct fl_snapshot *snapshot, const char *name);
+
+/** A service that differs between two snapshots; begins zeroed. */
+struct fl_snapshot_change {
+	struct fl_service *old, *new; /**< NULL where there is none of that name */
+	size_t olds, news;            /**< how far the walk is */
+};
+/** Go on to the next service that is another object in `new` than in `old`, in order
+ * of names. Costs a look at the pointers between; `old` may be NULL. @return false at the end */
+bool fl_snapshot_next_change(const struct fl_snapshot *old, const struct fl_snapshot *new,
+	struct fl_snapshot_change *at);

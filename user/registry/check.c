@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "model/merger.h"
 #include "registry/registry.h"
 #include "registry/scan.h"
 

@@ -10,7 +10,7 @@
 
 #include "config/services.h"
 #include "config/yaml.h"
-#include "model/snapshot.h"
+#include "model/merger.h"
 
 static int parse(const char *text, struct fl_problems *problems, fl_service_vec *ret)
 {

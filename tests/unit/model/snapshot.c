@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "config/services.h"
-#include "model/snapshot.h"
+#include "model/merger.h"
 
 #define SOURCES 3
 

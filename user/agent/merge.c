@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What all registries declare, as one snapshot.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/state.h"
+#include "core/log.h"
+#include "core/vec.h"
+
+/* Inline services come first, then the registries in order of precedence. */
+static int merge(struct fl_agent *agent, struct fl_problems *problems, struct fl_snapshot **ret)
+{
+	const struct fl_config *config = agent->config;
+	const struct fl_registry_set *set = &agent->registries;
+	FL_VEC(struct fl_declaration) list = { 0 };
+	struct fl_declaration *next = fl_vec_push(&list);
+	int r = -ENOMEM;
+
+	if (!next)
+		goto out;
+	*next = (struct fl_declaration){
+		.registry = "inline",
+		.services = config->services,
+		.count = config->service_count,
+	};
+	for (size_t i = 0; i < set->count; i++) {
+		const struct fl_registry *registry = set->registries[i];
+
+		next = fl_vec_push(&list);
+		if (!next)
+			goto out;
+		*next = (struct fl_declaration){
+			.registry = registry->config->name,
+			.services = registry->services.items,
+			.count = registry->services.count,
+		};
+	}
+	r = fl_merger_merge(agent->merger, list.items, list.count, &agent->kernel->maps.limits,
+		agent->generation + 1, problems, ret);
+out:
+	fl_vec_done(&list);
+	return r;
+}
+
+static bool same_problems(const struct fl_problems *a, const struct fl_problems *b)
+{
+	char x[1024], y[1024];
+
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(fl_problem_format(&a->items[i], x, sizeof(x)),
+			    fl_problem_format(&b->items[i], y, sizeof(y))) != 0)
+			return false;
+	return true;
+}
+
+/* Conflicts between registries stand until somebody mends them: said once. */
+static void keep_conflicts(struct fl_agent *agent, struct fl_problems *conflicts)
+{
+	if (!same_problems(&agent->conflicts, conflicts))
+		for (size_t i = 0; i < conflicts->count; i++) {
+			char line[1024];
+
+			fl_log(FL_LOG_WARNING, "model", "declaration not used",
+				FL_STR("problem", fl_problem_format(&conflicts->items[i], line,
+							  sizeof(line))));
+		}
+	fl_problems_done(&agent->conflicts);
+	agent->conflicts = *conflicts;
+	*conflicts = (struct fl_problems){ 0 };
+}
+
+int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret)
+{
+	struct fl_problems problems = { 0 };
+	int r = merge(agent, &problems, ret);
+
+	if (r >= 0)
+		keep_conflicts(agent, &problems);
+	fl_problems_done(&problems);
+	return r;
+}
