@@ -317,8 +317,7 @@ fl_inline fl_slot fl_slot_held(fl_slot s, __u32 second)
  */
 fl_inline int fl_slot_settle_is_due(fl_slot s, __u32 begun)
 {
-	return fl_slot_is_held(s) && !fl_slot_is_old(s) &&
-	       fl_slot_age(s, begun) >= FL_GRACE_S;
+	return fl_slot_is_held(s) && !fl_slot_is_old(s) && fl_slot_age(s, begun) >= FL_GRACE_S;
 }
 
 /**
