@@ -5,9 +5,11 @@
 #include "registry/registry.h"
 
 extern const struct fl_registry_driver fl_registry_file;
+extern const struct fl_registry_driver fl_registry_consul;
 
 static const struct fl_registry_driver *const drivers[] = {
 	&fl_registry_file,
+	&fl_registry_consul,
 	NULL,
 };
 
