@@ -239,10 +239,10 @@ struct test_server *test_server_start(
 	cr_assert_not_null(mkdtemp(server->directory));
 	snprintf(server->socket, sizeof(server->socket), "%s/socket", server->directory);
 	view->config.control_socket = server->socket;
-	fl_ip_parse("127.0.0.1", &view->config.http_addr);
+	fl_ip_parse("127.0.0.1", &view->config.http.addr);
 	cr_assert_eq(uv_loop_init(&server->loop), 0);
 	for (int tries = 0; tries < 20 && r == -EADDRINUSE; tries++) {
-		view->config.http_port = tcp ? free_port() : 0;
+		view->config.http.port = tcp ? free_port() : 0;
 		r = fl_server_start(
 			&view->config, &server->loop, &hooks, &failure, &server->server);
 		if (r < 0)
@@ -272,7 +272,7 @@ const char *test_server_socket(const struct test_server *server)
 
 uint16_t test_server_port(const struct test_server *server)
 {
-	return server->view->config.http_port;
+	return server->view->config.http.port;
 }
 
 int test_server_connect(const struct test_server *server, bool tcp)

@@ -133,9 +133,29 @@ static int start_paths(struct fl_agent *agent, struct fl_failure *failure)
 	return fl_links_start(agent->kernel, config, &agent->loop, failure, &agent->links);
 }
 
+static const struct fl_snapshot *applied(void *context)
+{
+	const struct fl_agent *agent = context;
+
+	return agent->applied;
+}
+
+/* What listens: before privileges go, since its port may need one. */
+static int start_servers(struct fl_agent *agent, struct fl_failure *failure)
+{
+	const struct fl_server_hooks hooks = { .view = fl_agent_view, .context = agent };
+	const struct fl_dns_hooks dns_hooks = { .applied = applied, .context = agent };
+	int r = fl_server_start(agent->config, &agent->loop, &hooks, failure, &agent->server);
+
+	if (r < 0)
+		return r;
+	r = fl_dns_server_start(agent->config, &agent->loop, &dns_hooks, &agent->dns);
+	return r < 0 ? fl_fail(failure, r, "cannot answer names of services: %s", fl_log_errno(r))
+		     : 0;
+}
+
 static enum fl_exit start(struct fl_agent *agent)
 {
-	struct fl_server_hooks hooks = { .view = fl_agent_view, .context = agent };
 	struct fl_failure failure = { 0 };
 	int r = open_kernel(agent, &failure);
 
@@ -147,7 +167,7 @@ static enum fl_exit start(struct fl_agent *agent)
 		say_failure("not started", &failure);
 		return FL_EXIT_KERNEL;
 	}
-	if (fl_server_start(agent->config, &agent->loop, &hooks, &failure, &agent->server) < 0) {
+	if (start_servers(agent, &failure) < 0) {
 		say_failure("cannot serve the API", &failure);
 		return FL_EXIT_KERNEL;
 	}
@@ -184,6 +204,7 @@ static void stop(struct fl_agent *agent)
 {
 	if (agent->server)
 		fl_server_stop(agent->server);
+	fl_dns_server_stop(agent->dns);
 	fl_registry_set_stop(&agent->registries);
 	if (agent->links)
 		fl_links_stop(agent->links);

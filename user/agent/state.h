@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "control/server.h"
 #include "control/view.h"
+#include "dns/server.h"
 #include "kernel/kernel.h"
 #include "kernel/links.h"
 #include "kernel/routes.h"
@@ -55,6 +56,7 @@ struct fl_agent {
 	struct fl_target *target; /**< NULL = no path at all */
 	struct fl_sweeper *sweeper;
 	struct fl_server *server;
+	struct fl_dns_server *dns; /**< NULL = off */
 
 	struct fl_merger *merger;
 	bool wanted; /**< something was published since the last merge */

@@ -13,6 +13,7 @@ void fl_agent_view(void *context, struct fl_view *ret)
 		.routes = agent->routes,
 		.registries = &agent->registries,
 		.conflicts = &agent->conflicts,
+		.dns = agent->dns,
 		.apply = &agent->stats,
 		.writes = fl_writer_writes(agent->writer),
 		.started_ms = agent->started_ms,

@@ -99,6 +99,7 @@ void fl_config_free(struct fl_config *config)
 	free(config->bpffs);
 	free(config->control_socket);
 	free(config->control_group);
+	free(config->dns_domain);
 	if (config->origins)
 		fl_vec_done(config->origins);
 	free(config->origins);
@@ -155,6 +156,27 @@ static void check_interfaces(const struct fl_config *config, struct fl_problems 
 			"target.from: missing, must be given: without it no balancer is let in");
 }
 
+/* Who can send from a false address can have answers sent to others. */
+static void check_dns(const struct fl_config *config, struct fl_problems *problems)
+{
+	struct fl_place place = place_of(config, "dns.listen", NULL);
+	char text[FL_IP_TEXT];
+
+	if (!config->dns.port)
+		return;
+	fl_ip_format(&config->dns.addr, text);
+	if (fl_ip_is_unspecified(&config->dns.addr))
+		fl_problem_add(problems, place,
+			"dns.listen: %s is no address of this node, expected one of its "
+			"addresses: answers over UDP come from the one that was asked",
+			text);
+	else if (!fl_ip_is_loopback(&config->dns.addr))
+		fl_problem_warn(problems, place,
+			"dns.listen: %s is no loopback address: everybody who reaches it can read "
+			"names and addresses of services",
+			text);
+}
+
 static int check_services(const struct fl_config *config, struct fl_problems *problems)
 {
 	struct fl_declaration inline_ = { "inline", config->services, config->service_count };
@@ -206,6 +228,7 @@ static int read_tree(struct fl_config *config, const struct fl_node *root, const
 		return -ENOMEM;
 	check_nat_ports(config, environment, problems);
 	check_interfaces(config, problems);
+	check_dns(config, problems);
 	return check_services(config, problems);
 }
 

@@ -62,6 +62,12 @@ struct fl_consul_config {
 	char *nodes;                 /**< prefix of what nodes write of themselves; NULL = nothing */
 };
 
+/** An address to listen on. */
+struct fl_listen {
+	struct fl_ip addr;
+	uint16_t port; /**< host order; 0 = "off" */
+};
+
 /** One registry of the list. Immutable once the configuration is read, and counted by
  * reference: a registry that goes on keeps what it was started with. */
 struct fl_registry_config {
@@ -94,8 +100,10 @@ struct fl_config {
 	char *control_socket;
 	char *control_group;
 	mode_t control_mode;
-	struct fl_ip http_addr; /**< where `http.listen` binds */
-	uint16_t http_port;     /**< host order; 0 = no HTTP server ("off") */
+	struct fl_listen http;
+	struct fl_listen dns;
+	char *dns_domain;
+	uint32_t dns_ttl_s;
 	struct fl_limits limits;
 
 	char **interfaces; /**< of `edge`; none = no edge path */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "dns/message.h"
 
 #define INTERFACE_NAME_MAX 15 /* IFNAMSIZ without the NUL */
 
@@ -335,38 +336,70 @@ static void describe_listen(const struct fl_option *option, FILE *out)
 static bool read_listen(struct fl_reader *reader, const struct fl_option *option,
 	const struct fl_node *node, void *target)
 {
-	struct fl_config *config = target;
+	struct fl_listen *listen = FL_FIELD(struct fl_listen, option, target);
 	struct fl_ip addr;
 	uint16_t port;
 
 	if (!fl_read_is_text(reader, option, node))
 		return false;
 	if (strcmp(node->text, "off") == 0 || fl_node_is_off(node)) { /* quoted or not */
-		config->http_port = 0;
+		listen->port = 0;
 		return true;
 	}
 	if (fl_socket_parse(node->text, true, &addr, &port) < 0 || !port)
 		return fl_read_refuse(reader, option, node, "is no address with a port");
 	if (fl_ip_is_multicast(&addr))
 		return fl_read_refuse(reader, option, node, "is a multicast address");
-	config->http_addr = addr;
-	config->http_port = port;
+	*listen = (struct fl_listen){ addr, port };
 	return true;
 }
 
 static void print_listen(const struct fl_option *option, const void *target, FILE *out)
 {
-	const struct fl_config *config = target;
+	const struct fl_listen *listen = FL_FIELD(const struct fl_listen, option, target);
 	char text[FL_SOCKET_TEXT];
 
-	(void)option;
-	if (config->http_port)
-		fl_print_text(fl_socket_format(&config->http_addr, config->http_port, text), out);
+	if (listen->port)
+		fl_print_text(fl_socket_format(&listen->addr, listen->port, text), out);
 	else
 		fputs("off", out);
 }
 
 const struct fl_option_type fl_type_listen = { describe_listen, read_listen, print_listen };
+
+static void describe_domain(const struct fl_option *option, FILE *out)
+{
+	fprintf(out, "a domain name of at most %lld bytes, without a dot at its end",
+		(long long)option->max);
+}
+
+static bool read_domain(struct fl_reader *reader, const struct fl_option *option,
+	const struct fl_node *node, void *target)
+{
+	char **field = FL_FIELD(char *, option, target);
+	struct fl_dns_name name;
+	char *copy;
+
+	if (!fl_read_is_text(reader, option, node))
+		return false;
+	if (strlen(node->text) > (size_t)option->max)
+		return fl_read_refuse(reader, option, node, "is too long");
+	if (fl_dns_name_from_text(node->text, &name) < 0)
+		return fl_read_refuse(reader, option, node, "is no domain name");
+	copy = strdup(node->text);
+	if (!copy)
+		return fl_read_no_memory(reader);
+	free(*field);
+	*field = copy;
+	return true;
+}
+
+static void print_domain(const struct fl_option *option, const void *target, FILE *out)
+{
+	fl_print_text(*FL_FIELD(char *, option, target), out);
+}
+
+const struct fl_option_type fl_type_domain = { describe_domain, read_domain, print_domain };
 
 static void describe_ports(const struct fl_option *option, FILE *out)
 {

@@ -134,7 +134,7 @@ extern const struct fl_option_type fl_type_text, fl_type_path, fl_type_label, fl
 	fl_type_word, fl_type_flag, fl_type_duration, fl_type_mode, fl_type_opaque;
 /* network.c: addresses and interfaces */
 extern const struct fl_option_type fl_type_listen, fl_type_interfaces, fl_type_addresses,
-	fl_type_prefixes, fl_type_ports, fl_type_tunnel_source;
+	fl_type_prefixes, fl_type_ports, fl_type_tunnel_source, fl_type_domain;
 /* service_types.c and registries.c: what is a list of mappings, and its parts */
 extern const struct fl_option_type fl_type_service_name, fl_type_frontends, fl_type_endpoints,
 	fl_type_endpoint_address, fl_type_services, fl_type_registries;

@@ -16,6 +16,9 @@
 #define SUN_PATH_MAX 107 /* of sockaddr_un, without the NUL */
 #define DAY_S        86400
 
+/* "HEX.addr." before it must fit into a name, and so must any sensible service. */
+#define DNS_DOMAIN_MAX 100
+
 static const struct fl_word log_levels[] = {
 	{ "error", FL_LOG_ERROR },
 	{ "warning", FL_LOG_WARNING },
@@ -118,8 +121,18 @@ const struct fl_option fl_options[] = {
 	{ "control.mode", FL_OF_CONFIG, &fl_type_mode, FIELD(fl_config, control_mode),
 		.fallback = "0660", .help = "permissions of the socket" },
 
-	{ "http.listen", FL_OF_CONFIG, &fl_type_listen, .fallback = "127.0.0.1:9707",
+	{ "http.listen", FL_OF_CONFIG, &fl_type_listen, FIELD(fl_config, http),
+		.fallback = "127.0.0.1:9707",
 		.help = "where metrics, health and the read-only API are served, or off" },
+
+	{ "dns.listen", FL_OF_CONFIG, &fl_type_listen, FIELD(fl_config, dns), .fallback = "off",
+		.help = "where names of services are answered, over UDP and TCP" },
+	{ "dns.domain", FL_OF_CONFIG, &fl_type_domain, FIELD(fl_config, dns_domain),
+		.max = DNS_DOMAIN_MAX, .fallback = "fairlead", .reloadable = true,
+		.help = "the domain that they are below" },
+	{ "dns.ttl", FL_OF_CONFIG, &fl_type_duration, FIELD(fl_config, dns_ttl_s), .min = 0,
+		.max = DAY_S, .fallback = "0s", .reloadable = true,
+		.help = "how long others may keep an answer" },
 
 	{ "limits.services", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, limits.services),
 		.min = 1, .max = 65535, .fallback = TEXT_OF(FL_SERVICES_DEFAULT),

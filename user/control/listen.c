@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -177,38 +176,4 @@ void fl_unix_socket_close(struct fl_unix_socket *socket)
 		close(socket->fd);
 	free(socket->path);
 	*socket = (struct fl_unix_socket){ .fd = -1 };
-}
-
-int fl_tcp_listen(const struct fl_ip *addr, uint16_t port, struct fl_failure *failure, int *ret_fd)
-{
-	bool v4 = fl_ip_family(addr) == FL_IPV4;
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	const struct sockaddr *address =
-		v4 ? (const struct sockaddr *)&in : (const struct sockaddr *)&in6;
-	socklen_t length = v4 ? sizeof(in) : sizeof(in6);
-	_cleanup_close_ int fd = -1;
-	char text[FL_SOCKET_TEXT];
-	int on = 1;
-
-	memcpy(v4 ? (void *)&in.sin_addr : (void *)&in6.sin6_addr, fl_ip_bytes(addr), v4 ? 4 : 16);
-	fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fl_fail(
-			failure, -errno, "cannot create a TCP socket: %s", fl_log_errno(errno));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (!v4)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, address, length) < 0 || listen(fd, BACKLOG) < 0) {
-		int code = -errno;
-
-		fl_fail(failure, code, "cannot listen on %s: %s",
-			fl_socket_format(addr, port, text), fl_log_errno(code));
-		if (code == -EADDRINUSE)
-			fl_fail_hint(failure,
-				"another program uses that port: set another http.listen, or off");
-		return code;
-	}
-	*ret_fd = TAKE_FD(fd);
-	return 0;
 }

@@ -5,12 +5,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "core/addr.h"
 #include "core/failure.h"
 
 /**
  * @file listen.h
- * The sockets that the server listens on.
+ * The Unix socket that the server listens on; net/bind.h has those of TCP.
  */
 
 /** A Unix socket in the file system. Its mode and group are the access control:
@@ -39,6 +38,3 @@ int fl_unix_socket_listen(const char *path, mode_t mode, const char *group,
 /** Remove the file if it is still ours, and close. Whoever took `fd` over closes it
  * after this: while it is open, no other file can have our inode's number. */
 void fl_unix_socket_close(struct fl_unix_socket *socket);
-
-/** Listen on TCP. @param port host order; 0 = any. @return 0, -errno with words */
-int fl_tcp_listen(const struct fl_ip *addr, uint16_t port, struct fl_failure *failure, int *ret_fd);

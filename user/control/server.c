@@ -13,6 +13,7 @@
 #include "control/pages.h"
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "net/bind.h"
 
 /*
  * The life of a request: libmicrohttpd calls on_request when the headers are
@@ -382,12 +383,13 @@ static int start_tcp(
 	int fd;
 	int r;
 
-	if (!config->http_port)
+	if (!config->http.port)
 		return 0;
-	r = fl_tcp_listen(&config->http_addr, config->http_port, failure, &fd);
+	r = fl_bind(SOCK_STREAM, &config->http.addr, config->http.port, "http.listen", failure,
+		&fd);
 	if (r < 0)
 		return r;
-	server->listening[ON_TCP].check_host = fl_ip_is_loopback(&config->http_addr);
+	server->listening[ON_TCP].check_host = fl_ip_is_loopback(&config->http.addr);
 	return listen_on(server, ON_TCP, fd, failure);
 }
 

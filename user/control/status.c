@@ -51,6 +51,21 @@ static void put_node_path(struct fl_json_text *json)
 	fl_json_end(json);
 }
 
+/* Only where it is wanted. */
+static void put_dns(const struct fl_view *view, struct fl_json_text *json)
+{
+	char text[FL_SOCKET_TEXT];
+
+	if (!view->dns)
+		return;
+	fl_json_object(json, "dns");
+	fl_json_string(json, "listen",
+		fl_socket_format(&view->config->dns.addr, view->config->dns.port, text));
+	fl_json_string(json, "domain", view->config->dns_domain);
+	fl_json_string(json, "reason", fl_dns_server_reason(view->dns));
+	fl_json_end(json);
+}
+
 /* A limit and how much of it is taken. @param used  NULL = not known */
 static void put_limit(
 	struct fl_json_text *json, const char *key, uint64_t limit, const uint64_t *used)
@@ -153,6 +168,7 @@ int fl_api_status(const struct fl_view *view, struct fl_json_text *json)
 	put_node(view, json);
 	put_interfaces(view, json);
 	put_node_path(json);
+	put_dns(view, json);
 	fl_json_list(json, "registries");
 	fl_api_registry_items(view, json);
 	fl_json_end(json);

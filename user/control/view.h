@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "dns/server.h"
 #include "kernel/links.h"
 #include "kernel/maps.h"
 #include "kernel/writer.h"
@@ -38,6 +39,7 @@ struct fl_view {
 	struct fl_routes *routes; /**< NULL = no edge path */
 	const struct fl_registry_set *registries;
 	const struct fl_problems *conflicts; /**< of the last merge */
+	const struct fl_dns_server *dns; /**< NULL = off */
 	const struct fl_apply_stats *apply;
 	const struct fl_writes *writes;
 	uint64_t started_ms;   /**< CLOCK_REALTIME */

@@ -53,6 +53,15 @@ static void warn_paths(const struct fl_view *view, struct fl_json_text *json)
 		warn(&kind, "no target.from: the target path takes tunnels from nobody");
 }
 
+static void warn_dns(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct kind kind = { .json = json };
+
+	if (view->dns && fl_dns_server_reason(view->dns))
+		warn(&kind, "names of services are not answered: %s",
+			fl_dns_server_reason(view->dns));
+}
+
 static void warn_services(const struct fl_view *view, struct fl_json_text *json)
 {
 	struct kind kind = { .json = json };
@@ -62,8 +71,7 @@ static void warn_services(const struct fl_view *view, struct fl_json_text *json)
 		size_t takes = 0;
 
 		for (size_t j = 0; j < service->endpoint_count; j++)
-			takes += service->endpoints[j].state == FL_UP &&
-				 service->endpoints[j].weight;
+			takes += fl_endpoint_takes_flows(&service->endpoints[j]);
 		if (!takes)
 			warn(&kind, "service %s: no endpoint takes new flows", service->name);
 	}
@@ -222,6 +230,7 @@ static void warn_pressure(const struct fl_view *view, struct fl_json_text *json)
 void fl_warnings_write(const struct fl_view *view, struct fl_json_text *json)
 {
 	warn_paths(view, json);
+	warn_dns(view, json);
 	warn_services(view, json);
 	warn_replies(view, json);
 	warn_frontends(view, json);

@@ -145,8 +145,7 @@ void fl_tables_free(struct fl_tables *tables)
 static bool takes_new_flows(
 	const struct fl_service *service, enum fl_family family, const struct fl_endpoint *endpoint)
 {
-	return endpoint->state == FL_UP && endpoint->weight > 0 &&
-	       fl_service_uses(service, family, endpoint);
+	return fl_endpoint_takes_flows(endpoint) && fl_service_uses(service, family, endpoint);
 }
 
 /* Fill tables->wanted. @return 0, -ENOMEM, -ENOSPC (more endpoints than slots) */

@@ -369,6 +369,11 @@ bool fl_service_uses(
 	return is_tunnel(service) && (service->cross_family || !service->family_endpoints[family]);
 }
 
+bool fl_endpoint_takes_flows(const struct fl_endpoint *endpoint)
+{
+	return endpoint->state == FL_UP && endpoint->weight > 0;
+}
+
 bool fl_service_has_family(const struct fl_service *service, enum fl_family family)
 {
 	for (size_t i = 0; i < service->frontend_count; i++)

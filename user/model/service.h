@@ -98,6 +98,8 @@ bool fl_service_finish(struct fl_service *service, struct fl_problems *problems)
  * others. Of a finished service. */
 bool fl_service_uses(const struct fl_service *service, enum fl_family family,
 	const struct fl_endpoint *endpoint);
+/** Whether it gets new flows: it is up and has a weight. */
+bool fl_endpoint_takes_flows(const struct fl_endpoint *endpoint);
 /** Whether it has a frontend of that family, and so a table. */
 bool fl_service_has_family(const struct fl_service *service, enum fl_family family);
 /** How many endpoints frontends of `family` may use, whatever their state and

@@ -186,6 +186,77 @@ static void put_writes(struct writer *w)
 	put_single(w, &moved, (double)done->slots_moved);
 }
 
+/* ------------------------------------------------------------------------ DNS */
+
+static void put_transport(
+	struct writer *w, const struct fl_metric_family *family, int transport)
+{
+	fl_family_name(w->out, family);
+	fl_family_label(w->out, true, "transport", transport == FL_DNS_UDP ? "udp" : "tcp");
+}
+
+static void put_dns_queries(struct writer *w, const struct fl_dns_counts *counts)
+{
+	static const struct fl_metric_family queries = { "fairlead_dns_queries", FL_COUNTER, NULL,
+		"Questions for names that were answered, by the code they got." };
+	static const struct fl_metric_family truncated = { "fairlead_dns_truncated", FL_COUNTER,
+		NULL, "Answers in which records are missing, since they did not fit." };
+#define LABEL(value, name, label) { value, label },
+	static const struct {
+		int code;
+		const char *label;
+	} codes[] = { FL_DNS_RCODES(LABEL) };
+#undef LABEL
+
+	begin(w, &queries);
+	for (int transport = 0; transport < FL_DNS_TRANSPORTS; transport++)
+		for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+			put_transport(w, &queries, transport);
+			fl_family_label(w->out, false, "rcode", codes[i].label);
+			fl_family_value(
+				w->out, true, counts->queries[transport][codes[i].code]);
+		}
+	begin(w, &truncated);
+	for (int transport = 0; transport < FL_DNS_TRANSPORTS; transport++) {
+		put_transport(w, &truncated, transport);
+		fl_family_value(w->out, true, counts->truncated[transport]);
+	}
+}
+
+static void put_reason(struct writer *w, const struct fl_metric_family *family,
+	const char *reason, uint64_t count)
+{
+	fl_family_name(w->out, family);
+	fl_family_label(w->out, true, "reason", reason);
+	fl_family_value(w->out, true, count);
+}
+
+static void put_dns(struct writer *w)
+{
+	static const struct fl_metric_family dropped = { "fairlead_dns_dropped", FL_COUNTER, NULL,
+		"Datagrams that were no query, and answers that the socket did not take." };
+	static const struct fl_metric_family connections = { "fairlead_dns_connections", FL_GAUGE,
+		NULL, "TCP connections of clients." };
+	static const struct fl_metric_family closed = { "fairlead_dns_connections_closed",
+		FL_COUNTER, NULL, "TCP connections that were closed on clients." };
+	const struct fl_dns_counts *counts;
+	struct fl_dns_stream_counts streams;
+
+	if (!w->view->dns)
+		return;
+	counts = fl_dns_server_counts(w->view->dns);
+	streams = fl_dns_server_stream_counts(w->view->dns);
+	put_dns_queries(w, counts);
+	begin(w, &dropped);
+	put_reason(w, &dropped, "no_query", counts->dropped[FL_DNS_DROP_NO_QUERY]);
+	put_reason(w, &dropped, "not_sent", counts->dropped[FL_DNS_DROP_SEND]);
+	put_single(w, &connections, streams.connections);
+	begin(w, &closed);
+	put_reason(w, &closed, "idle", streams.expired);
+	put_reason(w, &closed, "invalid", streams.invalid);
+	put_reason(w, &closed, "room", streams.evicted);
+}
+
 /* ----------------------------------------------------------------- interfaces */
 
 static void put_interfaces(struct writer *w)
@@ -246,5 +317,6 @@ void fl_metrics_write_agent(
 	put_applies(&w);
 	put_writes(&w);
 	put_interfaces(&w);
+	put_dns(&w);
 	put_process(&w);
 }

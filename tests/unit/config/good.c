@@ -63,7 +63,8 @@ static const char everything[] =
 	"    endpoints:\n"
 	"      - { address: \"2001:db8:1::1\", weight: 0, state: maintenance }\n"
 	"      - { address: 192.0.2.12, weight: 65535, zone: b, node: n2, state: draining }\n"
-	"      - { address: \"192.0.2.11\", state: down }\n";
+	"      - { address: \"192.0.2.11\", state: down }\n"
+	"dns: { listen: \"[::1]:8653\", domain: lb.Example, ttl: 1m30s }\n";
 
 static struct fl_config *parse(const char *text)
 {
@@ -112,8 +113,11 @@ Test(config_good, nothing_given_means_defaults)
 		cr_expect_str_eq(config->control_socket, "/run/fairlead/fairleadd.sock");
 		cr_expect_str_eq(config->control_group, "fairlead");
 		cr_expect_eq(config->control_mode, 0660);
-		cr_expect(fl_ip_equal(&config->http_addr, &loopback));
-		cr_expect_eq(config->http_port, 9707);
+		cr_expect(fl_ip_equal(&config->http.addr, &loopback));
+		cr_expect_eq(config->http.port, 9707);
+		cr_expect_eq(config->dns.port, 0);
+		cr_expect_str_eq(config->dns_domain, "fairlead");
+		cr_expect_eq(config->dns_ttl_s, 0);
 		cr_expect_eq(config->limits.services, FL_SERVICES_DEFAULT);
 		cr_expect_eq(config->limits.endpoints, FL_ENDPOINTS_DEFAULT);
 		cr_expect_eq(config->limits.slots, FL_SLOTS_DEFAULT);
@@ -159,7 +163,10 @@ Test(config_good, everything_is_understood)
 	cr_expect_str_eq(config->control_socket, "/run/other.sock");
 	cr_expect_str_eq(config->control_group, "wheel");
 	cr_expect_eq(config->control_mode, 0600);
-	cr_expect_str_eq(fl_socket_format(&config->http_addr, config->http_port, text), "[::1]:80");
+	cr_expect_str_eq(fl_socket_format(&config->http.addr, config->http.port, text), "[::1]:80");
+	cr_expect_str_eq(fl_socket_format(&config->dns.addr, config->dns.port, text), "[::1]:8653");
+	cr_expect_str_eq(config->dns_domain, "lb.Example");
+	cr_expect_eq(config->dns_ttl_s, 90);
 	cr_expect_eq(config->limits.services, 1);
 	cr_expect_eq(config->limits.endpoints, 6);
 	cr_expect_eq(config->limits.slots, 4096);
@@ -337,6 +344,8 @@ Test(config_good, what_a_reload_can_change)
 		{ "", "log: {level: debug, format: json}\n", NULL },
 		{ "", "node: {name: x, zone: y}\n", NULL },
 		{ "", "registries: []\n", NULL },
+		{ "", "dns: {domain: lb, ttl: 5s}\n", NULL },
+		{ "", "dns: {listen: 127.0.0.1:53}\n", "dns.listen" },
 		{ "", "services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: []}]\n",
 			NULL },
 		{ "edge: {interfaces: [a]}\n", "edge: {interfaces: [b, c], mode: native}\n", NULL },

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,22 +157,4 @@ Test(control_listen, a_path_that_is_too_long)
 	path[0] = '/';
 	cr_expect_eq(try_listen(NULL, &made), -ENAMETOOLONG);
 	cr_expect(strstr(failure.hint, "control.socket"), "%s", failure.hint);
-}
-
-Test(control_listen, a_tcp_port_that_is_taken)
-{
-	struct sockaddr_in6 address;
-	socklen_t length = sizeof(address);
-	struct fl_ip loopback;
-	int first = -1, second = -1;
-	uint16_t port;
-
-	cr_assert_eq(fl_ip_parse("127.0.0.1", &loopback), 0);
-	cr_assert_eq(fl_tcp_listen(&loopback, 0, &failure, &first), 0, "%s", failure.message);
-	cr_assert_eq(getsockname(first, (struct sockaddr *)&address, &length), 0);
-	port = ntohs(((struct sockaddr_in *)&address)->sin_port);
-	cr_expect_eq(fl_tcp_listen(&loopback, port, &failure, &second), -EADDRINUSE);
-	cr_expect(strstr(failure.message, "127.0.0.1:"), "%s", failure.message);
-	cr_expect(strstr(failure.hint, "http.listen"), "%s", failure.hint);
-	close(first);
 }
