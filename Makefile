@@ -145,6 +145,7 @@ $(O)/tests/fuzz/%_native.o: CFLAGS += -fno-strict-aliasing -fno-sanitize=alignme
 	-Wno-missing-prototypes
 $(O)/fuzz/edge: $(FUZZ_MODEL) $(FUZZ_EDGE)
 $(O)/fuzz/target: $(FUZZ_MODEL) $(O)/tests/fuzz/target_native.o
+$(O)/fuzz/dns: $(O)/tests/lib/dns_text.o
 $(O)/fuzz/%: $(O)/tests/fuzz/fuzz_%.o $(LIBRARY)
 	$(say) LINK $@
 	@mkdir -p $(@D)
