@@ -56,12 +56,13 @@ uint32_t fl_consul_pace_take(struct fl_consul_pace *pace, uint64_t now_ms)
 	return (uint32_t)(pace->filled_ms + FL_CONSUL_PACE_MS - now_ms);
 }
 
-bool fl_consul_is_behind(
-	const char *known_leader, const char *last_contact, char *why, size_t why_size)
+bool fl_consul_is_behind(const char *known_leader, const char *last_contact, const char *backend,
+	char *why, size_t why_size)
 {
+	bool streams = backend && strcasecmp(backend, "streaming") == 0;
 	uint64_t behind_ms = 0;
 
-	if (known_leader && strcasecmp(known_leader, "false") == 0) {
+	if (!streams && known_leader && strcasecmp(known_leader, "false") == 0) {
 		snprintf(why, why_size, "the server that answers knows no leader");
 		return true;
 	}

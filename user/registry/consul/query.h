@@ -43,12 +43,13 @@ uint32_t fl_consul_pace_take(struct fl_consul_pace *pace, uint64_t now_ms);
 
 /**
  * Whether an answer tells of a past that is not worth following: the server does not know
- * a leader, or has not heard from it for more than 10 seconds.
- * @param known_leader, last_contact  the headers; NULL = there is none
+ * a leader, or has not heard from it for more than 10 seconds. What an agent answers from its
+ * stream of changes never claims to know one (seen with 1.22).
+ * @param known_leader, last_contact, backend  the headers; NULL = there is none
  * @param why  set when it is
  */
-bool fl_consul_is_behind(
-	const char *known_leader, const char *last_contact, char *why, size_t why_size);
+bool fl_consul_is_behind(const char *known_leader, const char *last_contact, const char *backend,
+	char *why, size_t why_size);
 
 /**
  * A question's path with its parameters.

@@ -380,10 +380,25 @@ static bool grow(struct fl_consul_watch *watch)
 	return true;
 }
 
+static bool is_behind(const struct fl_consul_watch *watch, const struct fl_http_answer *answer,
+	char *message, size_t size)
+{
+	char leader[16], contact[32], backend[32];
+	char why[160];
+
+	if (!fl_consul_is_behind(header(answer, "X-Consul-KnownLeader", leader, sizeof(leader)),
+		    header(answer, "X-Consul-LastContact", contact, sizeof(contact)),
+		    header(answer, "X-Consul-Query-Backend", backend, sizeof(backend)), why,
+		    sizeof(why)))
+		return false;
+	snprintf(message, size, "%s: the answer is not used: %s", watch->subject, why);
+	return true;
+}
+
 static void judge(struct fl_consul_watch *watch, struct fl_http_answer *answer)
 {
 	uint32_t elapsed_ms = (uint32_t)(uv_now(watch->set->loop) - watch->asked_ms);
-	char message[480], leader[16], contact[32];
+	char message[480];
 
 	if (answer->error == -EFBIG && grow(watch)) {
 		ask_after(watch, 0);
@@ -401,9 +416,7 @@ static void judge(struct fl_consul_watch *watch, struct fl_http_answer *answer)
 				message);
 		return;
 	}
-	if (fl_consul_is_behind(header(answer, "X-Consul-KnownLeader", leader, sizeof(leader)),
-		    header(answer, "X-Consul-LastContact", contact, sizeof(contact)), message,
-		    sizeof(message))) {
+	if (is_behind(watch, answer, message, sizeof(message))) {
 		failed(watch, false, 0, message);
 		return;
 	}
