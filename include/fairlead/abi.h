@@ -91,7 +91,7 @@ enum fl_udp { FL_UDP_KEEP = 0, FL_UDP_MOVE = 1, FL_UDP_QUIC = 2 };
 struct fl_service_row {
 	fl_region region[FL_FAMILIES];     /**< by family of the packet's frontend */
 	fl_region old_region[FL_FAMILIES]; /**< while a change of size is under way; else 0 */
-	__u32 resize_since[FL_FAMILIES];   /**< when that change began */
+	__u64 unused;                      /**< keeps the layout of what is pinned */
 	__u8 forward;                      /**< enum fl_forward */
 	__u8 udp;                          /**< enum fl_udp */
 	__u8 in_use;                       /**< the agent's: this id belongs to a service */

@@ -437,7 +437,6 @@ Test(kernel_settler, a_change_of_size_keeps_the_old_table_until_it_is_not_needed
 	new = row()->region[FL_IPV4];
 	cr_expect_eq(fl_table_size(new), 1021);
 	cr_expect_eq(row()->old_region[FL_IPV4], old);
-	cr_expect_eq(row()->resize_since[FL_IPV4], now_s);
 	cr_expect_eq(count_slots().held, 1021);
 	cr_expect_eq(count_slots().old, 1021, "a miss asks the old table");
 

@@ -271,7 +271,6 @@ static int swing(struct fl_tables *tables, const struct fl_service *service, enu
 	}
 	fill_unused(tables, base, size, resized, now_s, writes);
 	if (resized) {
-		row->resize_since[family] = now_s;
 		store_region(&row->old_region[family], old, writes);
 		set_moves(tables, service->id, family, true);
 	}
