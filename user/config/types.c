@@ -325,7 +325,10 @@ static bool read_duration(struct fl_reader *reader, const struct fl_option *opti
 
 static void print_duration(const struct fl_option *option, const void *target, FILE *out)
 {
-	put_duration(load_integer(option, target), out);
+	int64_t seconds = load_integer(option, target);
+
+	if (seconds >= option->min) /* else it is not set, as above */
+		put_duration(seconds, out);
 }
 
 const struct fl_option_type fl_type_duration = { describe_duration, read_duration, print_duration };
