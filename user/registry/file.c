@@ -50,12 +50,20 @@ static void look_soon(void *context);
 
 /* ------------------------------------------------------------------ adopting */
 
+static int by_name(const void *key, const void *item)
+{
+	const struct fl_file *file = item;
+
+	/* Without memory for its name it is the last, and the scan failed. */
+	return file->name ? strcmp(key, file->name) : -1;
+}
+
+/* A scan's files are in order of names. */
 static struct fl_file *find_file(fl_file_vec *files, const char *name)
 {
-	for (size_t i = 0; i < files->count; i++)
-		if (files->items[i].name && strcmp(files->items[i].name, name) == 0)
-			return &files->items[i];
-	return NULL;
+	return files->count
+		       ? bsearch(name, files->items, files->count, sizeof(*files->items), by_name)
+		       : NULL;
 }
 
 static void log_file(const struct state *s, const struct fl_file *file, const char *message)

@@ -152,12 +152,37 @@ static int list_names(const char *path, name_vec *ret)
 
 /* ------------------------------------------------------------------- files */
 
+/* What is being written comes first: it counts, not what was read of it before. */
+static int by_name_and_busy(const void *a, const void *b)
+{
+	const struct fl_file_known *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : y->busy - x->busy;
+}
+
+static void sort_known(struct fl_scan *scan)
+{
+	if (scan->known.count)
+		qsort(scan->known.items, scan->known.count, sizeof(*scan->known.items),
+			by_name_and_busy);
+}
+
 static const struct fl_file_known *find_known(const struct fl_scan *scan, const char *name)
 {
-	for (size_t i = 0; i < scan->known.count; i++)
-		if (strcmp(scan->known.items[i].name, name) == 0)
-			return &scan->known.items[i];
-	return NULL;
+	size_t low = 0, high = scan->known.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(scan->known.items[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == scan->known.count || strcmp(scan->known.items[low].name, name) != 0)
+		return NULL;
+	return &scan->known.items[low];
 }
 
 static struct fl_file_stamp stamp_of(const struct stat *st)
@@ -285,6 +310,7 @@ void fl_scan_run(struct fl_scan *scan)
 	name_vec names = { 0 };
 	int r = list_names(scan->directory, &names);
 
+	sort_known(scan);
 	for (size_t i = 0; i < names.count && r == 0; i++)
 		r = look_at(scan, names.items[i]);
 	if (scan->copies && (r == 0 || r == -ENOENT))

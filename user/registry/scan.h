@@ -58,8 +58,8 @@ struct fl_scan {
 	bool is_first; /**< nothing was adopted yet: copies stand in for what cannot be read */
 
 	int error; /**< -errno of the directory; -ENOENT: it is absent; -E2BIG: too many files */
-	fl_file_vec files;
-	int copy_error; /**< -errno when a copy could not be kept */
+	fl_file_vec files; /**< in order of names */
+	int copy_error;    /**< -errno when a copy could not be kept */
 };
 
 /** @param copies may be NULL. @return NULL when out of memory */
