@@ -187,7 +187,7 @@ test-kernels: ## Programs and stories under Debian's 6.1 and 6.12, in qemu (root
 	$(Q)$(MAKE) --no-print-directory programs tests
 	$(Q)tests/kernels/run
 
-bench: ## Measure the edge path beside yardsticks (root; also build/bench.json)
+bench: ## Measure the edge path beside yardsticks, and the agent (root; also build/bench.json)
 	$(Q)scripts/install-deps.sh build bench
 	$(Q)$(MAKE) --no-print-directory programs $(O)/tests/bench/bench
 	$(Q)$(O)/tests/bench/bench --json $(O)/bench.json

@@ -56,6 +56,11 @@ typedef FL_VEC(struct bench_case) bench_cases;
 enum bench_part {
 	BENCH_PACKETS = 1, /**< programs behind the feeder, and the edge program's stages */
 	BENCH_LIVE = 2,    /**< frames over veth */
+	/* What the agent does, of which each prints its table and returns it as JSON. */
+	BENCH_SCALE = 4,   /**< single changes among very many services */
+	BENCH_RELOAD = 8,  /**< a registry's file is saved, and the kernel follows */
+	BENCH_WRITES = 16, /**< rows and slots of maps */
+	BENCH_BUILDS = 32, /**< Maglev tables */
 };
 
 /** What the command line says. */
@@ -109,6 +114,8 @@ void bench_attach_drop(struct bench_run *run);
 struct bench_figure {
 	double median, spread;
 };
+/** Sorts `values`. @param q  0 = the least, 1 = the greatest */
+double bench_quantile(double *values, size_t count, double q);
 /** Sorts `values`. */
 struct bench_figure bench_figure(double *values, size_t count);
 
@@ -135,3 +142,9 @@ const char *bench_cpu_name(char *buffer, size_t size);
 json_t *bench_report_packets(const struct bench_run *run);
 json_t *bench_report_live(const struct bench_run *run);
 json_t *bench_report_stages(const struct bench_run *run);
+
+/* The agent's work; new reference each. */
+json_t *bench_scale(void);  /**< scale.c */
+json_t *bench_reload(void); /**< reload.c */
+json_t *bench_writes(void); /**< writes.c */
+json_t *bench_builds(void); /**< builds.c */

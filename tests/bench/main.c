@@ -18,11 +18,12 @@
 
 static const char usage_text[] =
 	"usage: bench [OPTION]...\n"
-	"Measures the edge path beside yardsticks. Needs root. Changes nothing on this machine:\n"
-	"it works in namespaces of its own.\n"
+	"Measures the edge path beside yardsticks, and the agent's work. Needs root. Changes\n"
+	"nothing on this machine: it works in namespaces of its own.\n"
 	"  --rounds N      rounds over all cases (default 21)\n"
 	"  --packets N     packets of each case in a round (default 262144)\n"
-	"  --only PARTS    not all, but these: packets, live (default: packets,live)\n"
+	"  --only PARTS    not all, but these, with commas between: scale, reload,\n"
+	"                  writes, builds (the agent's work), packets, live\n"
 	"  --json FILE     write the figures there too\n";
 
 static bool parse_number(const char *text, long min, long max, long *ret)
@@ -42,17 +43,27 @@ static int usage(int code)
 	return code;
 }
 
+/** In the order in which they are run. */
 static const struct {
 	const char *name;
 	enum bench_part part;
-} parts[] = { { "packets", BENCH_PACKETS }, { "live", BENCH_LIVE } };
+	json_t *(*run)(void); /**< NULL = measure_packets() does it */
+} parts[] = {
+	{ "scale", BENCH_SCALE, bench_scale },
+	{ "reload", BENCH_RELOAD, bench_reload },
+	{ "writes", BENCH_WRITES, bench_writes },
+	{ "builds", BENCH_BUILDS, bench_builds },
+	{ "packets", BENCH_PACKETS, NULL },
+	{ "live", BENCH_LIVE, NULL },
+};
+#define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
 
 /** @return the bit of a part, 0 for a name that is none */
 static unsigned part_bit(const char *name, size_t length)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+	for (i = 0; i < PART_COUNT; i++)
 		if (strlen(parts[i].name) == length && !strncmp(parts[i].name, name, length))
 			return parts[i].part;
 	return 0;
@@ -159,12 +170,11 @@ static void measure_packets(struct bench_run *run, json_t *all)
 
 int main(int argc, char **argv)
 {
-	struct bench_options options = {
-		.rounds = 21, .packets = 1 << 18, .parts = BENCH_PACKETS | BENCH_LIVE
-	};
+	struct bench_options options = { .rounds = 21, .packets = 1 << 18, .parts = UINT32_MAX };
 	struct bench_run run = { .options = &options };
 	int code = parse_options(argc, argv, &options);
 	json_t *all;
+	size_t i;
 
 	if (code >= 0)
 		return code;
@@ -172,6 +182,9 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	bench_world_enter(&run);
 	all = json_pack("{s:o}", "machine", describe_machine(&options));
+	for (i = 0; i < PART_COUNT; i++)
+		if (parts[i].run && (options.parts & parts[i].part))
+			json_object_set_new(all, parts[i].name, parts[i].run());
 	if (options.parts & (BENCH_PACKETS | BENCH_LIVE))
 		measure_packets(&run, all);
 

@@ -198,6 +198,14 @@ static double quantile(const double *values, size_t count, double q)
 	return values[below] + (at - below) * (values[below + 1] - values[below]);
 }
 
+double bench_quantile(double *values, size_t count, double q)
+{
+	if (count == 0)
+		return NAN;
+	qsort(values, count, sizeof(*values), compare_doubles);
+	return quantile(values, count, q);
+}
+
 struct bench_figure bench_figure(double *values, size_t count)
 {
 	if (count == 0)

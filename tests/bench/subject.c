@@ -84,7 +84,7 @@ static void run_agent(const char *config)
 	sched_setaffinity(0, sizeof(all), &all);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setenv("NOTIFY_SOCKET", NOTIFY_PATH, 1);
-	if (!freopen("/run/bench-agent.log", "a", stderr))
+	if (!freopen(BENCH_AGENT_LOG, "a", stderr))
 		_exit(126);
 	execl(path, path, "-c", config, (char *)NULL);
 	_exit(127);

@@ -31,6 +31,8 @@ void bench_subject_start(struct bench_subject *subject, const char *name, const 
 /** End the agent, so that it writes nothing behind our back. */
 void bench_subject_stop(struct bench_subject *subject);
 
+/** Where all agents write their logs. */
+#define BENCH_AGENT_LOG "/run/bench-agent.log"
 /** Start fairleadd with a configuration and wait until it is ready.
  * @return its pid */
 pid_t bench_agent_start(const char *config);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "agent/state.h"
+
+/**
+ * @file inside.h
+ * The agent's apply path inside of the measuring process: what a registry publishes
+ * goes through merge, ids, plan and writer into pinned maps, on a loop of its own.
+ * Without API, links and lock; routes are followed.
+ */
+
+/** Start it on a configuration with one registry. Ends the program on failure. */
+void bench_inside_start(struct fl_agent *agent, const char *config);
+/**
+ * Let the registry publish a list, and the loop run until it is in force.
+ * @param services  moved to the registry
+ * @return nanoseconds from the call that publishes until all is written
+ */
+double bench_inside_publish(struct fl_agent *agent, fl_service_vec *services);
+/** Let the loop run until every endpoint has its next hop. @return nanoseconds */
+double bench_inside_await_routes(struct fl_agent *agent);
+/** Bytes of kernel memory that the maps take, by the kernel's own account. */
+uint64_t bench_inside_map_bytes(const struct fl_agent *agent);
+/** How much of that is mapped into this process, in MiB: what its memory in use must be
+ * reduced by so as not to count it twice. */
+double bench_inside_mapped_mib(const struct fl_agent *agent);
+/** The longest that the loop was in one callback since the last call, in nanoseconds. */
+double bench_inside_longest_turn(void);
+void bench_inside_stop(struct fl_agent *agent);
