@@ -89,7 +89,7 @@ static void carry_out(struct fl_agent *agent, const struct fl_step *step)
 static bool all_have_spoken(const struct fl_registry_set *set)
 {
 	for (size_t i = 0; i < set->count; i++)
-		if (!set->registries[i]->published)
+		if (!fl_registry_has_spoken(set->registries[i]))
 			return false;
 	return true;
 }

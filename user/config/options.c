@@ -286,6 +286,11 @@ const struct fl_option fl_options[] = {
 		FIELD(fl_registry_config, consul.nodes), .max = 256, .fallback = "",
 		.fallback_words = "none", .reloadable = true,
 		.help = "prefix of a key in which this node says what it balances" },
+	{ "registries.consul.max_removal", FL_OF_REGISTRY, &fl_type_integer,
+		FIELD(fl_registry_config, max_removal_percent), .min = 1, .max = 100,
+		.fallback = "50", .reloadable = true,
+		.help = "percent of at least 10 endpoints that an answer may remove; more is held "
+			"back; 100 = no limit" },
 	{ "registries.kubernetes", FL_OF_REGISTRY, &fl_type_opaque, .fallback = "",
 		.fallback_words = "none", .unsupported = true,
 		.help = "services of a Kubernetes cluster" },

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * --print-config: what is in force, as a configuration that means the same.
+ * --print-config: what is in force, as a configuration that means the same. And
+ * services alone, as a registry keeps them.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,10 @@ void fl_print_text(const char *text, FILE *out)
 	}
 	fputc('"', out);
 	for (; *text; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f) {
+			fprintf(out, "\\x%02x", (unsigned char)*text);
+			continue;
+		}
 		if (*text == '"' || *text == '\\')
 			fputc('\\', out);
 		fputc(*text, out);
@@ -62,17 +68,30 @@ char *fl_option_text(const struct fl_option *option, const void *target)
 
 /* One print: where it goes, and what was printed before. */
 struct printer {
-	const struct fl_config *config;
+	const struct fl_config *config; /* NULL = in brief: no defaults, no comments */
 	FILE *out;
 	char section[96]; /* dotted key of the mapping that the last line was in */
+	bool failed;      /* out of memory: something is missing */
 };
+
+/* Whether a value goes without saying. */
+static bool is_left_out(struct printer *p, const struct fl_option *option, const char *value)
+{
+	if (!value)
+		p->failed = true;
+	if (!value || !*value)
+		return true;
+	return !p->config && option->fallback && strcmp(option->fallback, value) == 0;
+}
 
 /* `place` NULL: the default. `file`: the configuration's, or a service's. */
 static void end_line(struct printer *p, int width, unsigned line)
 {
 	int gap = width < COMMENT_COLUMN ? COMMENT_COLUMN - width : 1;
 
-	if (line)
+	if (!p->config)
+		fputc('\n', p->out);
+	else if (line)
 		fprintf(p->out, "%*s# %s:%u\n", gap, "", p->config->file, line);
 	else
 		fprintf(p->out, "%*s# default\n", gap, "");
@@ -80,7 +99,8 @@ static void end_line(struct printer *p, int width, unsigned line)
 
 static unsigned line_of(const struct printer *p, const struct fl_option *option, const void *target)
 {
-	const struct fl_option_origin *origin = fl_origins_find(p->config->origins, option, target);
+	const struct fl_option_origin *origin =
+		p->config ? fl_origins_find(p->config->origins, option, target) : NULL;
 
 	return origin ? origin->line : 0;
 }
@@ -112,10 +132,13 @@ static void print_option(struct printer *p, const char *base, const struct fl_op
 	_cleanup_free_ char *value = fl_option_text(option, target);
 	const char *dot = strrchr(option->key, '.');
 	const char *name = dot ? dot + 1 : option->key;
-	int depth = open_sections(p, base, option->key, indent);
-	int width;
+	bool left_out = is_left_out(p, option, value);
+	int depth, width;
 
-	if (value && *value)
+	if (left_out && !p->config)
+		return;
+	depth = open_sections(p, base, option->key, indent);
+	if (!left_out)
 		width = fprintf(p->out, "%*s%s: %s", indent + 2 * depth, "", name, value);
 	else
 		width = fprintf(p->out, "%*s# %s: %s", indent + 2 * depth, "", name,
@@ -145,7 +168,7 @@ static int print_flow(
 			strncmp(option->key, prefix, start - 1) != 0 || name[-1] != '.')
 			continue;
 		value = fl_option_text(option, target);
-		if (!value || !*value)
+		if (is_left_out(p, option, value))
 			continue;
 		dot = strchr(name, '.');
 		if (section_length && (!dot || strncmp(name, section, section_length + 1) != 0)) {
@@ -195,8 +218,10 @@ static void print_endpoints(struct printer *p, const struct fl_service *service)
 static void print_service(struct printer *p, const struct fl_service *service)
 {
 	const struct fl_option *name = fl_option_find("services.name");
-	int width = fprintf(p->out, "  - name: %s", service->name);
+	int width = fprintf(p->out, "  - name: ");
 
+	fl_print_text(service->name, p->out);
+	width += (int)strlen(service->name);
 	end_line(p, width, line_of(p, name, service));
 	strcpy(p->section, "services");
 	for (const struct fl_option *option = fl_options; option->key; option++) {
@@ -214,6 +239,14 @@ static void print_services(struct printer *p)
 	fprintf(p->out, p->config->service_count ? "services:\n" : "services: []\n");
 	for (size_t i = 0; i < p->config->service_count; i++)
 		print_service(p, p->config->services[i]);
+}
+
+int fl_service_print(const struct fl_service *service, FILE *out)
+{
+	struct printer p = { .out = out };
+
+	print_service(&p, service);
+	return p.failed ? -ENOMEM : ferror(out) ? -EIO : 0;
 }
 
 void fl_config_print(const struct fl_config *config, FILE *out)

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "config/yaml.h"
+#include <stdio.h>
+
 #include "core/problem.h"
 #include "core/vec.h"
 #include "model/service.h"
@@ -39,5 +41,9 @@ int fl_services_parse(const char *text, size_t length, const char *name, const c
  */
 int fl_service_begin(const struct fl_node *map, const char *name, const char *file,
 	const char *registry, struct fl_problems *problems, struct fl_service **ret);
+
+/** Write a service as an item of such a list; what is as by default is left out.
+ * @return 0, -ENOMEM, -EIO (something is missing) */
+int fl_service_print(const struct fl_service *service, FILE *out);
 
 void fl_services_done(fl_service_vec *services);

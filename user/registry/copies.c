@@ -17,7 +17,7 @@
 
 #define ASIDE ".new" /* what is being written; no registry file begins with a dot */
 
-static int make_directories(const char *directory)
+int fl_copies_make_directory(const char *directory)
 {
 	_cleanup_free_ char *copy = strdup(directory);
 
@@ -78,7 +78,7 @@ int fl_copies_store(const char *directory, const char *name, const char *text, s
 
 	if (r == 0 && stored_length == length && memcmp(stored, text, length) == 0)
 		return 0;
-	r = make_directories(directory);
+	r = fl_copies_make_directory(directory);
 	if (r < 0)
 		return r;
 	fd = open_directory(directory);

@@ -17,6 +17,9 @@
  */
 int fl_copies_store(const char *directory, const char *name, const char *text, size_t length);
 
+/** Make a directory and the one it is in, for us alone. @return 0, -errno */
+int fl_copies_make_directory(const char *directory);
+
 /** Read a copy. @param ret to be freed. @return 0, -ENOENT, -errno */
 int fl_copies_load(const char *directory, const char *name, char **ret, size_t *ret_length);
 

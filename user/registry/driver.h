@@ -9,6 +9,7 @@
 #include "config/services.h"
 #include "core/problem.h"
 #include "model/snapshot.h"
+#include "registry/guard.h"
 
 /**
  * @file driver.h
@@ -54,28 +55,43 @@ struct fl_registry {
 	void *state; /**< the driver's own */
 	struct fl_registry_set *set;
 	bool running; /**< the driver has started */
+	bool broken;  /**< it could not */
 
-	fl_service_vec services;     /**< as last published */
-	struct fl_problems problems; /**< of the last reading; shown until it is mended */
+	fl_service_vec services;     /**< in force: as last published, but for what is held */
+	struct fl_problems problems; /**< of their reading; shown until it is mended */
 	bool up;                     /**< the registry could be read */
-	bool published;              /**< at least once */
+	bool published;              /**< `services` are what the driver published */
+	bool restored;               /**< at the start they were an earlier agent's snapshot */
 	bool failed;                 /**< at least once */
-	uint64_t published_ms;       /**< CLOCK_REALTIME of the last good reading */
+	uint64_t published_ms;       /**< CLOCK_REALTIME of the last reading that said so */
 	uint64_t updates;            /**< publishes that changed something */
 	char last_error[256];        /**< empty = none */
+
+	struct fl_keeper *keeper; /**< remote ones: of the snapshot on disk; else NULL */
+	struct fl_guard guard;
+	struct fl_held *held; /**< an answer that would remove too much; NULL = none */
+};
+
+/** An answer that waits for somebody to accept it, or for another answer. */
+struct fl_held {
+	fl_service_vec services;
+	struct fl_problems problems;
+	struct fl_removal removal; /**< from what is in force to this */
+	size_t gone, of;           /**< so many endpoints of so many, perhaps over a minute */
+	uint64_t since_ms;         /**< CLOCK_REALTIME of the first answer that was held */
 };
 
 /**
  * Hand over a whole list: the vector's content moves to the registry, `problems`
  * replaces the registry's, both are empty afterwards. The first error among
  * them becomes the registry's last error; logging is the driver's. The set's
- * owner is told.
+ * owner is told. A remote registry's list may be held back instead (guard.h).
  */
 void fl_registry_publish(
 	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems);
 
 /** Say that the registry was asked and answers as it did before: what was
- * published is as young as now, and the registry is up. */
+ * published is as young as now (unless it is held back), and the registry is up. */
 void fl_registry_confirm(struct fl_registry *registry);
 
 /** Say that the registry could not be read; what was published stays in force.

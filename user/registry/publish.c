@@ -4,10 +4,14 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "registry/keeper.h"
+#include "registry/publish.h"
 #include "registry/registry.h"
 
 static bool is_same_list(const fl_service_vec *a, const fl_service_vec *b)
@@ -46,11 +50,24 @@ static void say_last_error(struct fl_registry *registry)
 			problems->errors - 1);
 }
 
-void fl_registry_publish(
+/* ------------------------------------------------------------------ in force */
+
+/* What is in force outlives the agent. */
+static void keep(struct fl_registry *registry, bool is_news)
+{
+	if (registry->keeper && is_news)
+		fl_keeper_keep(registry->keeper, &registry->services, registry->published_ms);
+	else if (registry->keeper)
+		fl_keeper_touch(registry->keeper, registry->published_ms);
+}
+
+static void put_in_force(
 	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems)
 {
-	if (!registry->published || !is_same_list(&registry->services, services))
-		registry->updates++;
+	bool is_known = registry->published || registry->restored;
+	bool is_news = !is_known || !is_same_list(&registry->services, services);
+
+	registry->updates += is_news || !registry->published;
 	fl_services_done(&registry->services);
 	fl_problems_done(&registry->problems);
 	registry->services = *services;
@@ -61,14 +78,141 @@ void fl_registry_publish(
 	registry->published = true;
 	registry->published_ms = fl_clock_real_ms();
 	say_last_error(registry);
+	keep(registry, is_news);
 	tell_owner(registry);
 }
+
+/* --------------------------------------------------------------------- held */
+
+void fl_held_free(struct fl_held *held)
+{
+	if (!held)
+		return;
+	fl_services_done(&held->services);
+	fl_problems_done(&held->problems);
+	free(held);
+}
+
+static void log_held(const struct fl_registry *registry)
+{
+	const struct fl_held *held = registry->held;
+	char hint[160];
+
+	snprintf(hint, sizeof(hint), "if that is right: fairlead registry accept %s",
+		registry->config->name);
+	fl_log(FL_LOG_ERROR, "registry",
+		"an answer would remove too much and is held back, keeping what was declared "
+		"before",
+		FL_STR("registry", registry->config->name), FL_UINT("endpoints_gone", held->gone),
+		FL_UINT("of", held->of), FL_UINT("services_gone", held->removal.services),
+		FL_UINT("max_removal", registry->config->max_removal_percent),
+		FL_STR("hint", hint));
+}
+
+/* Take the answer in, without obeying it. @return false when out of memory */
+static bool hold(struct fl_registry *registry, const struct fl_removal *removal, size_t gone,
+	size_t of, fl_service_vec *services, struct fl_problems *problems)
+{
+	struct fl_held *held = calloc(1, sizeof(*held));
+	bool is_first = !registry->held;
+
+	if (!held)
+		return false;
+	*held = (struct fl_held){ .services = *services,
+		.problems = *problems,
+		.removal = *removal,
+		.gone = gone,
+		.of = of,
+		.since_ms = is_first ? fl_clock_real_ms() : registry->held->since_ms };
+	*services = (fl_service_vec){ 0 };
+	*problems = (struct fl_problems){ 0 };
+	fl_held_free(registry->held);
+	registry->held = held;
+	registry->up = true;
+	say_last_error(registry);
+	if (is_first)
+		log_held(registry);
+	if (!registry->published)
+		tell_owner(registry); /* it has spoken */
+	return true;
+}
+
+static uint64_t now_ms(void)
+{
+	return fl_clock_mono_ns() / 1000000;
+}
+
+static void let_pass(struct fl_registry *registry, const struct fl_removal *removal,
+	fl_service_vec *services, struct fl_problems *problems)
+{
+	fl_guard_passed(&registry->guard, removal, now_ms());
+	if (registry->held)
+		fl_log(FL_LOG_INFO, "registry", "another answer than the one held back is in force",
+			FL_STR("registry", registry->config->name));
+	fl_held_free(TAKE_PTR(registry->held));
+	put_in_force(registry, services, problems);
+}
+
+void fl_registry_publish(
+	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems)
+{
+	struct fl_removal removal;
+	size_t gone, of;
+	bool lost = false;
+
+	if (!registry->driver->remote) {
+		put_in_force(registry, services, problems);
+		return;
+	}
+	if (fl_removal_count(&registry->services, services, &removal) < 0)
+		lost = true;
+	else if (!fl_guard_refuses(&registry->guard, &removal,
+			 registry->config->max_removal_percent, now_ms(), &gone, &of))
+		let_pass(registry, &removal, services, problems);
+	else
+		lost = !hold(registry, &removal, gone, of, services, problems);
+	if (!lost)
+		return;
+	fl_services_done(services);
+	fl_problems_done(problems);
+	fl_registry_failed(registry, "out of memory");
+}
+
+bool fl_registry_accept(struct fl_registry *registry)
+{
+	struct fl_held *held = TAKE_PTR(registry->held);
+
+	if (!held)
+		return false;
+	fl_log(FL_LOG_INFO, "registry", "the answer that was held back is accepted",
+		FL_STR("registry", registry->config->name), FL_UINT("endpoints_gone", held->gone),
+		FL_UINT("of", held->of));
+	fl_guard_accepted(&registry->guard, &held->removal, now_ms());
+	put_in_force(registry, &held->services, &held->problems);
+	fl_held_free(held);
+	return true;
+}
+
+/* ------------------------------------------------------- neither new nor held */
 
 void fl_registry_confirm(struct fl_registry *registry)
 {
 	registry->up = true;
-	registry->published_ms = fl_clock_real_ms();
 	say_last_error(registry);
+	if (registry->held)
+		return;
+	registry->published_ms = fl_clock_real_ms();
+	keep(registry, false);
+}
+
+void fl_registry_restore(struct fl_registry *registry, fl_service_vec *services, uint64_t taken_ms)
+{
+	fl_services_done(&registry->services);
+	registry->services = *services;
+	*services = (fl_service_vec){ 0 };
+	registry->restored = true;
+	registry->published_ms = taken_ms;
+	tell_owner(registry);
 }
 
 void fl_registry_failed(struct fl_registry *registry, const char *format, ...)

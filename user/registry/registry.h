@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include "core/failure.h"
 #include "registry/driver.h"
 
 /**
@@ -38,8 +39,15 @@ void fl_registry_set_refresh(struct fl_registry_set *set);
 void fl_registry_set_applied(struct fl_registry_set *set, const struct fl_snapshot *snapshot);
 /** Stop and free all; the loop must go on until their handles are closed. */
 void fl_registry_set_stop(struct fl_registry_set *set);
-/** Whether each registry has published or failed once: the first snapshot may be made. */
+/** Whether each registry has something to say: it has spoken or failed once, or an earlier
+ * agent's snapshot stands for it. The first snapshot may be made. */
 bool fl_registry_set_is_ready(const struct fl_registry_set *set);
+/** Whether the registry itself has answered since the start, even if the answer is held back. */
+bool fl_registry_has_spoken(const struct fl_registry *registry);
+/** Put in force what a registry's guard holds back.
+ * @return 0; -ENOENT: no such registry; -EALREADY: nothing is held back */
+int fl_registry_set_accept(
+	struct fl_registry_set *set, const char *name, struct fl_failure *failure);
 
 /**
  * Read, once and without a loop, what the file registries of a configuration

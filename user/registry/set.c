@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/clock.h"
 #include "core/log.h"
+#include "registry/keeper.h"
+#include "registry/publish.h"
 
 /* --------------------------------------------------------------- one of it */
 
@@ -24,6 +27,7 @@ static void registry_free(struct fl_registry *registry)
 		return;
 	fl_services_done(&registry->services);
 	fl_problems_done(&registry->problems);
+	fl_held_free(registry->held);
 	fl_registry_config_unref(registry->config);
 	free(registry->node);
 	free(registry->state_dir);
@@ -50,20 +54,94 @@ static struct fl_registry *registry_new(struct fl_registry_set *set,
 	return NULL;
 }
 
+static bool is_remote(const struct fl_registry *registry)
+{
+	return registry->driver && registry->driver->remote;
+}
+
 /* One that cannot start stays, down, with its error. */
-static void registry_start(struct fl_registry *registry)
+static void start_driver(struct fl_registry *registry)
 {
 	int r = registry->driver ? registry->driver->start(registry) : -EPROTONOSUPPORT;
 
 	if (r < 0 && !registry->failed)
 		fl_registry_failed(registry, "cannot start: %s", fl_log_errno(r));
 	registry->running = r == 0;
+	registry->broken = r < 0;
 }
 
-static void registry_stop(struct fl_registry *registry)
+static void log_restored(const struct fl_registry *registry, const struct fl_problems *problems)
+{
+	uint64_t now_ms = fl_clock_real_ms();
+	uint64_t age_ms = now_ms > registry->published_ms ? now_ms - registry->published_ms : 0;
+	char line[512];
+	size_t first = 0;
+
+	while (problems->errors && first + 1 < problems->count && problems->items[first].warning)
+		first++;
+	fl_log(FL_LOG_INFO, "registry", "begins with what it declared to an earlier agent",
+		FL_STR("registry", registry->config->name),
+		FL_UINT("services", registry->services.count), FL_UINT("age_s", age_ms / 1000));
+	if (problems->errors)
+		fl_log(FL_LOG_WARNING, "registry", "not all of it could be read back",
+			FL_STR("registry", registry->config->name),
+			FL_UINT("errors", problems->errors),
+			FL_STR("first",
+				fl_problem_format(&problems->items[first], line, sizeof(line))));
+}
+
+/* Only now the driver: what it says is compared with what was in force. */
+static void on_loaded(void *context, int r, struct fl_kept *kept)
+{
+	struct fl_registry *registry = context;
+
+	if (r == 0) {
+		fl_registry_restore(registry, &kept->services, kept->taken_ms);
+		log_restored(registry, &kept->problems);
+	} else if (r != -ENOENT) {
+		fl_log(FL_LOG_ERROR, "registry", "there is no snapshot to begin with",
+			FL_STR("registry", registry->config->name), FL_STR("err", kept->message));
+	}
+	start_driver(registry);
+}
+
+static void registry_start(struct fl_registry *registry)
+{
+	const char *name = registry->config->name;
+
+	if (is_remote(registry) && !registry->keeper) {
+		registry->keeper = fl_keeper_new(registry->loop, registry->state_dir, name);
+		if (registry->keeper && fl_keeper_load(registry->keeper, on_loaded, registry) == 0)
+			return;
+	}
+	start_driver(registry);
+}
+
+/* What is in force stays so with another configuration of the same registry. */
+static void bequeath(struct fl_registry *registry, struct fl_registry *heir)
+{
+	if (!registry->published && !registry->restored)
+		return;
+	heir->services = registry->services;
+	registry->services = (fl_service_vec){ 0 };
+	heir->restored = true;
+	heir->published_ms = registry->published_ms;
+	heir->updates = registry->updates;
+	heir->guard = registry->guard;
+	heir->keeper = TAKE_PTR(registry->keeper);
+	if (heir->keeper)
+		fl_keeper_leave(heir->keeper);
+}
+
+/* @param heir    goes on with what it knows; NULL = none
+ * @param forget  without an heir: its snapshot goes, too */
+static void registry_stop(struct fl_registry *registry, struct fl_registry *heir, bool forget)
 {
 	if (registry->running)
 		registry->driver->stop(registry);
+	if (heir)
+		bequeath(registry, heir);
+	fl_keeper_close(TAKE_PTR(registry->keeper), forget && !heir);
 	registry_free(registry);
 }
 
@@ -76,7 +154,7 @@ static struct fl_registry *take_same(
 	for (size_t i = 0; i < set->count; i++) {
 		struct fl_registry *registry = set->registries[i];
 
-		if (registry && registry->running &&
+		if (registry && !registry->broken &&
 			fl_registry_config_equal(registry->config, config)) {
 			set->registries[i] = NULL;
 			return registry;
@@ -93,7 +171,7 @@ static int make_new(
 		bool known = false;
 
 		for (size_t j = 0; j < set->count && !known; j++)
-			known = set->registries[j]->running &&
+			known = !set->registries[j]->broken &&
 				fl_registry_config_equal(
 					set->registries[j]->config, config->registries[i]);
 		if (known)
@@ -106,6 +184,18 @@ static int make_new(
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+/* The new one of the same name, if what one knows is of use to the other. @return NULL = none */
+static struct fl_registry *find_heir(const struct fl_registry *registry,
+	struct fl_registry *const *next, const bool *is_new, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_new[i] && is_remote(registry) && is_remote(next[i]) &&
+			strcmp(registry->config->name, next[i]->config->name) == 0 &&
+			strcmp(registry->config->type, next[i]->config->type) == 0)
+			return next[i];
+	return NULL;
 }
 
 int fl_registry_set_configure(struct fl_registry_set *set, const struct fl_config *config)
@@ -126,7 +216,9 @@ int fl_registry_set_configure(struct fl_registry_set *set, const struct fl_confi
 	}
 	for (size_t i = 0; i < set->count; i++)
 		if (set->registries[i])
-			registry_stop(set->registries[i]);
+			registry_stop(set->registries[i],
+				find_heir(set->registries[i], next, is_new, config->registry_count),
+				true);
 	free(set->registries);
 	set->registries = next;
 	set->count = config->registry_count;
@@ -160,7 +252,7 @@ void fl_registry_set_applied(struct fl_registry_set *set, const struct fl_snapsh
 void fl_registry_set_stop(struct fl_registry_set *set)
 {
 	for (size_t i = 0; i < set->count; i++)
-		registry_stop(set->registries[i]);
+		registry_stop(set->registries[i], NULL, false);
 	free(set->registries);
 	set->registries = NULL;
 	set->count = 0;
@@ -169,7 +261,28 @@ void fl_registry_set_stop(struct fl_registry_set *set)
 bool fl_registry_set_is_ready(const struct fl_registry_set *set)
 {
 	for (size_t i = 0; i < set->count; i++)
-		if (!set->registries[i]->published && !set->registries[i]->failed)
+		if (!fl_registry_has_spoken(set->registries[i]) && !set->registries[i]->restored &&
+			!set->registries[i]->failed)
 			return false;
 	return true;
+}
+
+bool fl_registry_has_spoken(const struct fl_registry *registry)
+{
+	return registry->published || registry->held;
+}
+
+int fl_registry_set_accept(
+	struct fl_registry_set *set, const char *name, struct fl_failure *failure)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (strcmp(set->registries[i]->config->name, name) != 0)
+			continue;
+		if (fl_registry_accept(set->registries[i]))
+			return 0;
+		return fl_fail(failure, -EALREADY, "nothing is held back in registry %s", name);
+	}
+	fl_fail(failure, -ENOENT, "no registry is called \"%s\"", name);
+	fl_fail_hint(failure, "list them with: fairlead registry list");
+	return -ENOENT;
 }

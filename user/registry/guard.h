@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/services.h"
+
+/**
+ * @file guard.h
+ * Whether an answer of a registry takes away so much at once that somebody
+ * should look first: an emptied server, a lost token, a filter with a typing error.
+ *
+ * Only what vanishes counts, not what turns down: that is what `panic` is for. A
+ * list may also be emptied in many small steps, so the sum of a minute counts, too.
+ * Pure.
+ */
+#define FL_GUARD_ENDPOINTS_MIN 10    /**< fewer are not guarded */
+#define FL_GUARD_WINDOW_MS     60000 /**< within which small steps add up */
+
+/** What lies between two lists of one registry. */
+struct fl_removal {
+	size_t services;  /**< that vanish */
+	size_t endpoints; /**< that vanish, those of such services included */
+	size_t before;    /**< endpoints, in all */
+	size_t after;     /**< endpoints, in all */
+};
+
+/** What a registry declared lately. Begins as zeroes. */
+struct fl_guard {
+	size_t most;      /**< endpoints in force, the most within the window */
+	uint64_t most_ms; /**< when that was */
+};
+
+/**
+ * Count what vanishes. An endpoint is the same when its service's name, its
+ * address and its port are. Costs little where the lists share their services
+ * in the same order; O(n log n) otherwise.
+ * @param before, after  of finished services
+ * @return 0, -ENOMEM
+ */
+int fl_removal_count(
+	const fl_service_vec *before, const fl_service_vec *after, struct fl_removal *ret);
+
+/**
+ * Whether to hold the answer back.
+ * @param max_percent  of the endpoints may vanish; 100 = all
+ * @param now_ms       of a clock that does not jump
+ * @param ret_gone     how many endpoints are gone, and
+ * @param ret_of       of how many; set when the answer is to be held back
+ */
+bool fl_guard_refuses(const struct fl_guard *guard, const struct fl_removal *removal,
+	unsigned max_percent, uint64_t now_ms, size_t *ret_gone, size_t *ret_of);
+
+/** It is in force now. */
+void fl_guard_passed(struct fl_guard *guard, const struct fl_removal *removal, uint64_t now_ms);
+/** Somebody accepted it: what was before does not count any more. */
+void fl_guard_accepted(struct fl_guard *guard, const struct fl_removal *removal, uint64_t now_ms);
