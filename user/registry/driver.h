@@ -94,6 +94,9 @@ void fl_registry_publish(
  * published is as young as now (unless it is held back), and the registry is up. */
 void fl_registry_confirm(struct fl_registry *registry);
 
+/** Whether the registry itself has answered since the start, even if that is held back. */
+bool fl_registry_has_spoken(const struct fl_registry *registry);
+
 /** Say that the registry could not be read; what was published stays in force.
  * Logged when it is news; the set's owner is told when it is the first answer. */
 void fl_registry_failed(struct fl_registry *registry, const char *format, ...)

@@ -205,6 +205,11 @@ void fl_registry_confirm(struct fl_registry *registry)
 	keep(registry, false);
 }
 
+bool fl_registry_has_spoken(const struct fl_registry *registry)
+{
+	return registry->published || registry->held;
+}
+
 void fl_registry_restore(struct fl_registry *registry, fl_service_vec *services, uint64_t taken_ms)
 {
 	fl_services_done(&registry->services);

@@ -42,8 +42,6 @@ void fl_registry_set_stop(struct fl_registry_set *set);
 /** Whether each registry has something to say: it has spoken or failed once, or an earlier
  * agent's snapshot stands for it. The first snapshot may be made. */
 bool fl_registry_set_is_ready(const struct fl_registry_set *set);
-/** Whether the registry itself has answered since the start, even if the answer is held back. */
-bool fl_registry_has_spoken(const struct fl_registry *registry);
 /** Put in force what a registry's guard holds back.
  * @return 0; -ENOENT: no such registry; -EALREADY: nothing is held back */
 int fl_registry_set_accept(

@@ -267,11 +267,6 @@ bool fl_registry_set_is_ready(const struct fl_registry_set *set)
 	return true;
 }
 
-bool fl_registry_has_spoken(const struct fl_registry *registry)
-{
-	return registry->published || registry->held;
-}
-
 int fl_registry_set_accept(
 	struct fl_registry_set *set, const char *name, struct fl_failure *failure)
 {

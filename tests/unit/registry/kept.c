@@ -196,6 +196,7 @@ static void damage(const struct damage_row *row)
 	memcpy(at, row->to, strlen(row->from));
 	rewind(file);
 	fwrite(text, 1, length, file);
+	fflush(file);
 	cr_assert_eq(ftruncate(fileno(file), (off_t)length - row->cut), 0);
 	fclose(file);
 }

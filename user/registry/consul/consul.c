@@ -459,7 +459,7 @@ static void confirmed(void *context, struct fl_consul_watch *watch)
 		clear(&m->entry.trouble);
 		rebuild(m);
 	}
-	if (c->registry->published && !c->catalog_trouble)
+	if (fl_registry_has_spoken(c->registry) && !c->catalog_trouble)
 		fl_registry_confirm(c->registry);
 }
 
@@ -483,7 +483,7 @@ static void failed(void *context, struct fl_consul_watch *watch, const char *mes
 		return;
 	}
 	replace(&c->kv_trouble, message);
-	if (c->registry->published)
+	if (fl_registry_has_spoken(c->registry))
 		touch(c);
 	else
 		fl_registry_failed(c->registry, "%s (kv: off = it is not read)", message);
