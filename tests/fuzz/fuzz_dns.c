@@ -11,7 +11,7 @@
 #include "config/services.h"
 #include "dns/answer.h"
 #include "lib/dns_text.h"
-#include "model/snapshot.h"
+#include "model/merger.h"
 #include "native.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
