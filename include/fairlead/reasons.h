@@ -51,6 +51,6 @@ enum fl_reason { FL_REASONS(FL_REASON_ENUM) FL_REASON_COUNT };
 #define FL_REASONS_MAX 64
 
 /** Paths that count reasons. */
-enum fl_path { FL_PATH_EDGE = 0, FL_PATH_TARGET = 1, FL_PATHS = 2 };
+enum fl_path { FL_PATH_EDGE = 0, FL_PATH_TARGET = 1, FL_PATH_NODE = 2, FL_PATHS = 3 };
 
 _Static_assert(FL_REASON_COUNT <= FL_REASONS_MAX, "the map `reasons` is too small");

@@ -119,7 +119,10 @@ static int start_paths(struct fl_agent *agent, struct fl_failure *failure)
 	const struct fl_config *config = agent->config;
 	int r;
 
+	fl_node_path_start(agent->kernel, config, &agent->node_path);
 	if (config->interface_count == 0 && config->target_interface_count == 0) {
+		if (agent->node_path.enabled)
+			return 0;
 		fl_log(FL_LOG_WARNING, "agent",
 			"no interface is configured: nothing will be balanced");
 		return 0;

@@ -10,6 +10,7 @@
 #include "dns/server.h"
 #include "kernel/kernel.h"
 #include "kernel/links.h"
+#include "kernel/node_path.h"
 #include "kernel/routes.h"
 #include "kernel/sweeper.h"
 #include "kernel/target.h"
@@ -54,6 +55,7 @@ struct fl_agent {
 	struct fl_links *links;   /**< NULL = no edge path */
 	struct fl_routes *routes; /**< NULL = no edge path */
 	struct fl_target *target; /**< NULL = no path at all */
+	struct fl_node_path node_path;
 	struct fl_sweeper *sweeper;
 	struct fl_server *server;
 	struct fl_dns_server *dns; /**< NULL = off */

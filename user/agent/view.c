@@ -11,6 +11,7 @@ void fl_agent_view(void *context, struct fl_view *ret)
 		.maps = &agent->kernel->maps,
 		.links = agent->links,
 		.routes = agent->routes,
+		.node_path = &agent->node_path,
 		.registries = &agent->registries,
 		.conflicts = &agent->conflicts,
 		.dns = agent->dns,

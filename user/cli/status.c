@@ -107,7 +107,9 @@ static void put_head(json_t *value, FILE *out)
 	put_field("bpffs", json_object_get(value, "bpffs"), out);
 	put_field(
 		json_is_true(json_object_get(node_path, "enabled")) ? "node path" : "no node path",
-		json_object_get(node_path, "reason"), out);
+		json_object_get(node_path,
+			json_is_true(json_object_get(node_path, "enabled")) ? "cgroup" : "reason"),
+		out);
 }
 
 static void put_table(json_t *rows, const char *title, const struct fl_column *columns, FILE *out)

@@ -92,6 +92,7 @@ void fl_config_free(struct fl_config *config)
 	free(config->registries);
 	free(config->nat_sources);
 	free(config->target_from);
+	free(config->node_cgroup);
 	free(config->file);
 	free(config->node_name);
 	free(config->node_zone);

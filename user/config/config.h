@@ -116,6 +116,9 @@ struct fl_config {
 	bool has_tunnel_source[FL_FAMILIES];
 	uint32_t hash_seed;
 
+	bool node_path;    /**< `node_path.enabled` */
+	char *node_cgroup; /**< NULL = the root of the cgroup2 mount */
+
 	char **target_interfaces; /**< of `target`; none = no target path */
 	size_t target_interface_count;
 	struct fl_prefix *target_from;

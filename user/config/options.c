@@ -180,10 +180,11 @@ const struct fl_option fl_options[] = {
 		.fallback_words = "none",
 		.help = "balancers whose tunnels are accepted; needed with target.interfaces" },
 
-	{ "node_path.enabled", FL_OF_CONFIG, &fl_type_opaque, .fallback = "false",
-		.unsupported = true, .help = "steer connections that start on this node" },
-	{ "node_path.cgroup", FL_OF_CONFIG, &fl_type_opaque, .fallback = "",
-		.fallback_words = "the root cgroup", .unsupported = true,
+	{ "node_path.enabled", FL_OF_CONFIG, &fl_type_flag, FIELD(fl_config, node_path),
+		.fallback = "false",
+		.help = "connect processes of this node straight to an endpoint" },
+	{ "node_path.cgroup", FL_OF_CONFIG, &fl_type_path, FIELD(fl_config, node_cgroup), .min = 1,
+		.max = 255, .fallback = "", .fallback_words = "the root of the cgroup2 mount",
 		.help = "cgroup whose processes are served" },
 
 	{ "registries", FL_OF_CONFIG, &fl_type_registries,

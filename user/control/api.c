@@ -285,6 +285,7 @@ int fl_api_stats(const struct fl_view *view, const char *service, struct fl_json
 	fl_json_object(json, NULL);
 	put_reasons(view, FL_PATH_EDGE, "reasons", json);
 	put_reasons(view, FL_PATH_TARGET, "target_reasons", json);
+	put_reasons(view, FL_PATH_NODE, "node_reasons", json);
 	fl_json_list(json, "services");
 	r = each_service(view, service, json, put_service_stats);
 	fl_json_end(json);

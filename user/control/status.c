@@ -43,11 +43,14 @@ static void put_interfaces(const struct fl_view *view, struct fl_json_text *json
 	fl_json_end(json);
 }
 
-static void put_node_path(struct fl_json_text *json)
+static void put_node_path(const struct fl_view *view, struct fl_json_text *json)
 {
+	const struct fl_node_path *path = view->node_path;
+
 	fl_json_object(json, "node_path");
-	fl_json_bool(json, "enabled", false);
-	fl_json_string(json, "reason", "not supported by this version");
+	fl_json_bool(json, "enabled", path && path->enabled);
+	fl_json_string(json, "cgroup", path && path->enabled ? path->cgroup : NULL);
+	fl_json_string(json, "reason", path && *path->reason ? path->reason : NULL);
 	fl_json_end(json);
 }
 
@@ -167,7 +170,7 @@ int fl_api_status(const struct fl_view *view, struct fl_json_text *json)
 	fl_json_object(json, NULL);
 	put_node(view, json);
 	put_interfaces(view, json);
-	put_node_path(json);
+	put_node_path(view, json);
 	put_dns(view, json);
 	fl_json_list(json, "registries");
 	fl_api_registry_items(view, json);

@@ -8,6 +8,7 @@
 #include "dns/server.h"
 #include "kernel/links.h"
 #include "kernel/maps.h"
+#include "kernel/node_path.h"
 #include "kernel/writer.h"
 #include "model/snapshot.h"
 #include "registry/registry.h"
@@ -37,6 +38,7 @@ struct fl_view {
 	const struct fl_maps *maps;
 	struct fl_links *links;   /**< NULL = no edge path */
 	struct fl_routes *routes; /**< NULL = no edge path */
+	const struct fl_node_path *node_path;
 	const struct fl_registry_set *registries;
 	const struct fl_problems *conflicts; /**< of the last merge */
 	const struct fl_dns_server *dns; /**< NULL = off */

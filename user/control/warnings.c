@@ -45,7 +45,10 @@ static void warn_paths(const struct fl_view *view, struct fl_json_text *json)
 {
 	struct kind kind = { .json = json };
 
-	if (!view->config->interface_count)
+	if (view->node_path && !view->node_path->enabled && view->config->node_path)
+		warn(&kind, "there is no node path: %s%s%s", view->node_path->reason,
+			*view->node_path->hint ? "; " : "", view->node_path->hint);
+	if (!view->config->interface_count && !view->config->node_path)
 		warn(&kind, "no edge.interfaces: there is no edge path, nothing is balanced");
 	if (view->apply && *view->apply->last_error)
 		warn(&kind, "the last change was not applied in full: %s", view->apply->last_error);

@@ -9,6 +9,7 @@
 
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "kernel/cgroup.h"
 #include "kernel/checkup.h"
 
 /* ------------------------------------------------------------------ ports */
@@ -67,33 +68,11 @@ static void check_ports(struct fl_checkup *checkup)
 
 /* ---------------------------------------------------------------- cgroup2 */
 
-/** Find where a cgroup2 is mounted, in /proc/self/mountinfo (proc(5)). */
-static bool find_cgroup2(char *path, size_t size)
-{
-	_cleanup_fclose_ FILE *file = fopen("/proc/self/mountinfo", "re");
-	_cleanup_free_ char *line = NULL;
-	size_t room = 0;
-
-	while (file && getline(&line, &room, file) > 0) {
-		/* "ID PARENT MAJOR:MINOR ROOT MOUNTPOINT … - TYPE SOURCE …" */
-		const char *type = strstr(line, " - ");
-		char point[256];
-
-		if (!type || strncmp(type, " - cgroup2 ", 11) != 0)
-			continue;
-		if (sscanf(line, "%*s %*s %*s %*s %255s", point) != 1)
-			continue;
-		snprintf(path, size, "%s", point);
-		return true;
-	}
-	return false;
-}
-
 static void check_cgroup2(struct fl_checkup *checkup)
 {
 	char path[256];
 
-	if (find_cgroup2(path, sizeof(path)))
+	if (fl_cgroup2_find(path, sizeof(path)))
 		fl_checkup_add(checkup, "cgroup2", NULL, FL_CHECK_OK, NULL,
 			"mounted at %s; the node path can use it", path);
 	else

@@ -18,7 +18,7 @@
 /* ------------------------------------------------------------- common parts */
 
 static const char *const family_names[FL_FAMILIES] = { "ipv4", "ipv6" };
-static const char *const path_names[FL_PATHS] = { "edge", "target" };
+static const char *const path_names[FL_PATHS] = { "edge", "target", "node" };
 
 #define REASON_NAME(symbol, action, name, text) name,
 static const char *const reason_names[] = { FL_REASONS(REASON_NAME) };

@@ -28,7 +28,7 @@ struct fl_links {
 	uv_timer_t look;
 };
 
-static const char *const path_names[FL_PATHS] = { "edge", "target" };
+static const char *const path_names[FL_PATHS] = { "edge", "target", "node" };
 
 /* ------------------------------------------------------------------ pins */
 

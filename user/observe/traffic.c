@@ -236,7 +236,9 @@ static void put_reasons(struct writer *w)
 	static const char *const names[] = { FL_REASONS(FL_REASON_NAME) };
 #undef FL_REASON_NAME
 	static const char *const paths[FL_PATHS] = {
-		[FL_PATH_EDGE] = "edge", [FL_PATH_TARGET] = "target"
+		[FL_PATH_EDGE] = "edge",
+		[FL_PATH_TARGET] = "target",
+		[FL_PATH_NODE] = "node",
 	};
 	uint64_t counts[FL_REASON_COUNT];
 

@@ -192,9 +192,8 @@ static const struct row {
 			"1:31: target.from: here is no address or prefix" } },
 
 	/* known, but not in this version */
-	{ "the node path", "node_path: { enabled: true }\n",
-		{ "1:14: node_path.enabled: known, not supported by this version, expected it to "
-		  "be absent or off" } },
+	{ "a cgroup that is no path", "node_path: { enabled: true, cgroup: here }\n",
+		{ "1:37: node_path.cgroup: here is not absolute" } },
 	{ "another registry", "registries:\n- eureka: {url: 'http://127.0.0.1:8761'}\n",
 		{ "2:3: registries.eureka: known, not supported by this version" } },
 	{ "health checks", WEB FRONTENDS ENDPOINTS "  check: {tcp: true}\n",

@@ -387,7 +387,7 @@ Test(config_good, what_a_reload_can_change)
 Test(config_good, what_is_off_is_no_error)
 {
 	static const char *const texts[] = { "node_path: {enabled: false}\n",
-		"node_path: {enabled: off}\n", "node_path: {enabled: false, cgroup: /x}\n",
+		"node_path: {enabled: false, cgroup: /x}\n",
 		"registries: [kubernetes: off, dns: {enabled: false}]\n",
 		"services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: [], check: "
 		"{enabled: false}}]\n",

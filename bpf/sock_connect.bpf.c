@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+
+/*
+ * The node path: a process of this node that connects to a frontend is connected to
+ * an endpoint, and nothing is left to do for each packet. Datagrams of sockets
+ * that are not connected are sent to one, and their answers show the frontend
+ * again; so does getpeername(2).
+ *
+ * IPv4 in an IPv6 socket (::ffff:a.b.c.d) is IPv4.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <linux/errno.h>
+#include <linux/in.h>
+
+#include "lib/choose.h"
+#include "lib/exit.h"
+#include "lib/sock.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define ALLOW  1
+#define REFUSE 0 /* EPERM to the caller */
+
+/* ------------------------------------------------------------------ addresses */
+
+static __always_inline void take_ipv4(const struct bpf_sock_addr *ctx, struct fl_ip *ret)
+{
+	ret->word[0] = ret->word[1] = 0;
+	ret->word[2] = bpf_htonl(0xffff);
+	ret->word[3] = ctx->user_ip4;
+}
+
+static __always_inline void take_ipv6(const struct bpf_sock_addr *ctx, struct fl_ip *ret)
+{
+	ret->word[0] = ctx->user_ip6[0];
+	ret->word[1] = ctx->user_ip6[1];
+	ret->word[2] = ctx->user_ip6[2];
+	ret->word[3] = ctx->user_ip6[3];
+}
+
+static __always_inline enum fl_family family_of(const struct fl_ip *ip)
+{
+	return !ip->word[0] && !ip->word[1] && ip->word[2] == bpf_htonl(0xffff) ? FL_IPV4 : FL_IPV6;
+}
+
+static __always_inline void put(struct bpf_sock_addr *ctx, enum fl_family socket_family,
+	const struct fl_ip *ip, __be16 port)
+{
+	if (socket_family == FL_IPV4) {
+		ctx->user_ip4 = ip->word[3];
+	} else {
+		ctx->user_ip6[0] = ip->word[0];
+		ctx->user_ip6[1] = ip->word[1];
+		ctx->user_ip6[2] = ip->word[2];
+		ctx->user_ip6[3] = ip->word[3];
+	}
+	ctx->user_port = port;
+}
+
+/* ------------------------------------------------------------------- remember */
+
+static __always_inline void remember_connected(
+	struct bpf_sock_addr *ctx, const struct sock_peer *peer)
+{
+	struct sock_peer *kept;
+
+	kept = bpf_sk_storage_get(&sock_connected, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (kept)
+		*kept = *peer;
+}
+
+/* A socket that was connected through us and connects elsewhere shows that. */
+static __always_inline void forget_connected(struct bpf_sock_addr *ctx)
+{
+	bpf_sk_storage_delete(&sock_connected, ctx->sk);
+}
+
+static __always_inline void remember_datagram(
+	struct bpf_sock_addr *ctx, const struct sock_peer *peer)
+{
+	struct sock_peers *kept;
+	__u32 place;
+
+	kept = bpf_sk_storage_get(&sock_datagrams, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!kept)
+		return;
+	place = __sync_fetch_and_add(&kept->next, 1) % SOCK_PEERS;
+	kept->peer[place & (SOCK_PEERS - 1)] = *peer;
+}
+
+/* A datagram socket keeps the endpoint it was given for a frontend for as long as it
+ * takes traffic: a conversation stays in one place. */
+static __always_inline struct sock_peer *find_datagram(
+	struct bpf_sock_addr *ctx, const struct fl_ip *frontend, __be16 port)
+{
+	struct sock_peers *kept = bpf_sk_storage_get(&sock_datagrams, ctx->sk, 0, 0);
+
+	if (!kept)
+		return NULL;
+	for (int i = 0; i < SOCK_PEERS; i++) {
+		struct sock_peer *peer = &kept->peer[i];
+
+		if (peer->endpoint_id && peer->frontend_port == port &&
+			sock_ip_equal(&peer->frontend, frontend))
+			return peer;
+	}
+	return NULL;
+}
+
+/* ------------------------------------------------------------------- translate */
+
+static __always_inline int choose(struct bpf_sock_addr *ctx, enum fl_family socket_family,
+	const struct fl_ip *addr, struct choice *c)
+{
+	__be16 port = (__be16)ctx->user_port;
+	__u8 proto = (__u8)ctx->protocol;
+
+	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
+		return -FL_PASS_PROTOCOL;
+	if (!choose_frontend(addr, port, proto, c))
+		return -FL_PASS_NO_SERVICE;
+	/* A socket of IPv4 can speak to no endpoint of IPv6; one of IPv6 can to both. */
+	return choose_endpoint(
+		family_of(addr), socket_family == FL_IPV4 ? FL_IPV4 : FL_FAMILIES, port, c);
+}
+
+static __always_inline int verdict(int err)
+{
+	__u32 reason = err < 0 ? -err : FL_SENT;
+
+	exit_count(FL_PATH_NODE, reason);
+	if (!err || reason == FL_PASS_NO_SERVICE || reason == FL_PASS_PROTOCOL)
+		return ALLOW;
+	bpf_set_retval(-ECONNREFUSED);
+	return REFUSE;
+}
+
+static __always_inline void fill_peer(
+	struct sock_peer *peer, const struct choice *c, const struct fl_ip *frontend, __be16 port)
+{
+	peer->endpoint = c->addr;
+	peer->endpoint_port = c->port;
+	peer->endpoint_id = c->endpoint;
+	peer->frontend = *frontend;
+	peer->frontend_port = port;
+}
+
+static __always_inline int connect(
+	struct bpf_sock_addr *ctx, enum fl_family socket_family, const struct fl_ip *addr)
+{
+	__be16 port = (__be16)ctx->user_port;
+	struct sock_peer peer = { 0 };
+	struct choice c = { 0 };
+	int err = choose(ctx, socket_family, addr, &c);
+
+	if (err) {
+		forget_connected(ctx);
+		return verdict(err);
+	}
+	fill_peer(&peer, &c, addr, port);
+	remember_connected(ctx, &peer);
+	choose_count(&c);
+	put(ctx, socket_family, &c.addr, c.port);
+	return verdict(0);
+}
+
+/* The id may be another's by now: then the address is another, too. */
+static __always_inline bool takes_traffic(const struct sock_peer *peer)
+{
+	struct fl_endpoint_row *row = endpoint_row(peer->endpoint_id);
+
+	return row && (row->state == FL_UP || row->state == FL_DRAINING) &&
+	       sock_ip_equal(&row->addr, &peer->endpoint);
+}
+
+static __always_inline int sendmsg(
+	struct bpf_sock_addr *ctx, enum fl_family socket_family, const struct fl_ip *addr)
+{
+	__be16 port = (__be16)ctx->user_port;
+	struct sock_peer *known = find_datagram(ctx, addr, port);
+	struct sock_peer peer = { 0 };
+	struct choice c = { 0 };
+	int err;
+
+	if (known && takes_traffic(known)) {
+		put(ctx, socket_family, &known->endpoint, known->endpoint_port);
+		return ALLOW;
+	}
+	err = choose(ctx, socket_family, addr, &c);
+	if (err)
+		return verdict(err);
+	fill_peer(&peer, &c, addr, port);
+	if (known)
+		*known = peer;
+	else
+		remember_datagram(ctx, &peer);
+	choose_count(&c);
+	put(ctx, socket_family, &c.addr, c.port);
+	return verdict(0);
+}
+
+/* --------------------------------------------------------------- translate back */
+
+static __always_inline bool is_endpoint_of(
+	const struct sock_peer *peer, const struct fl_ip *addr, __be16 port)
+{
+	return peer->endpoint_id && peer->endpoint_port == port &&
+	       sock_ip_equal(&peer->endpoint, addr);
+}
+
+static __always_inline bool show_connected(
+	struct bpf_sock_addr *ctx, enum fl_family socket_family, const struct fl_ip *addr)
+{
+	struct sock_peer *peer = bpf_sk_storage_get(&sock_connected, ctx->sk, 0, 0);
+
+	if (!peer || !is_endpoint_of(peer, addr, (__be16)ctx->user_port))
+		return false;
+	put(ctx, socket_family, &peer->frontend, peer->frontend_port);
+	return true;
+}
+
+static __always_inline void show_datagram(
+	struct bpf_sock_addr *ctx, enum fl_family socket_family, const struct fl_ip *addr)
+{
+	struct sock_peers *kept;
+
+	if (show_connected(ctx, socket_family, addr))
+		return;
+	kept = bpf_sk_storage_get(&sock_datagrams, ctx->sk, 0, 0);
+	if (!kept)
+		return;
+	for (int i = 0; i < SOCK_PEERS; i++) {
+		struct sock_peer *peer = &kept->peer[i];
+
+		if (!is_endpoint_of(peer, addr, (__be16)ctx->user_port))
+			continue;
+		put(ctx, socket_family, &peer->frontend, peer->frontend_port);
+		return;
+	}
+}
+
+/* ----------------------------------------------------------------------- hooks */
+
+SEC("cgroup/connect4")
+int node_connect4(struct bpf_sock_addr *ctx)
+{
+	struct fl_ip addr;
+
+	take_ipv4(ctx, &addr);
+	return connect(ctx, FL_IPV4, &addr);
+}
+
+SEC("cgroup/connect6")
+int node_connect6(struct bpf_sock_addr *ctx)
+{
+	struct fl_ip addr;
+
+	take_ipv6(ctx, &addr);
+	return connect(ctx, FL_IPV6, &addr);
+}
+
+SEC("cgroup/sendmsg4")
+int node_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct fl_ip addr;
+
+	take_ipv4(ctx, &addr);
+	return sendmsg(ctx, FL_IPV4, &addr);
+}
+
+SEC("cgroup/sendmsg6")
+int node_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct fl_ip addr;
+
+	take_ipv6(ctx, &addr);
+	return sendmsg(ctx, FL_IPV6, &addr);
+}
+
+SEC("cgroup/recvmsg4")
+int node_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	struct fl_ip addr;
+
+	take_ipv4(ctx, &addr);
+	show_datagram(ctx, FL_IPV4, &addr);
+	return ALLOW;
+}
+
+SEC("cgroup/recvmsg6")
+int node_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	struct fl_ip addr;
+
+	take_ipv6(ctx, &addr);
+	show_datagram(ctx, FL_IPV6, &addr);
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername4")
+int node_getpeername4(struct bpf_sock_addr *ctx)
+{
+	struct fl_ip addr;
+
+	take_ipv4(ctx, &addr);
+	show_connected(ctx, FL_IPV4, &addr);
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername6")
+int node_getpeername6(struct bpf_sock_addr *ctx)
+{
+	struct fl_ip addr;
+
+	take_ipv6(ctx, &addr);
+	show_connected(ctx, FL_IPV6, &addr);
+	return ALLOW;
+}
