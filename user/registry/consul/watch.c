@@ -362,8 +362,8 @@ static void explain(const struct fl_consul_watch *watch, const struct fl_http_an
 	if (answer->error == -EFBIG)
 		snprintf(buffer, size, "%s: the answer is larger than it may be: %s",
 			watch->subject, answer->message);
-	else if (answer->error)
-		snprintf(buffer, size, "%s: %s", watch->asked_url,
+	else if (answer->error) /* names the host */
+		snprintf(buffer, size, "%s",
 			*answer->message ? answer->message : fl_log_errno(answer->error));
 	else
 		snprintf(buffer, size, "%s: %s", watch->subject,
