@@ -353,15 +353,22 @@ static uint32_t least_delay_ms(const struct fl_http_answer *answer)
 	return asked_ms;
 }
 
+/* Whether the server was there, but did not answer, or not to the end. */
+static bool is_half_way(int error)
+{
+	return error == -ETIMEDOUT || error == -ECONNRESET;
+}
+
 /* What went wrong, with the watch it happened to where that matters. */
 static void explain(const struct fl_consul_watch *watch, const struct fl_http_answer *answer,
 	char *buffer, size_t size)
 {
 	char words[320];
 
-	if (answer->error == -EFBIG)
-		snprintf(buffer, size, "%s: the answer is larger than it may be: %s",
-			watch->subject, answer->message);
+	if (answer->error == -EFBIG || is_half_way(answer->error))
+		snprintf(buffer, size, "%s: %s%s", watch->subject,
+			answer->error == -EFBIG ? "the answer is larger than it may be: " : "",
+			answer->message);
 	else if (answer->error) /* names the host */
 		snprintf(buffer, size, "%s",
 			*answer->message ? answer->message : fl_log_errno(answer->error));
@@ -409,6 +416,8 @@ static void judge(struct fl_consul_watch *watch, struct fl_http_answer *answer)
 		explain(watch, answer, message, sizeof(message));
 		if (answer->error == -EFBIG)
 			failed(watch, false, REFUSED_MS, message);
+		else if (is_half_way(answer->error) && watch->set->config->url_count == 1)
+			failed(watch, true, 0, message);
 		else if (answer->error)
 			lost(watch, message);
 		else
