@@ -3,6 +3,7 @@
 #include <err.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +11,9 @@
 #include "bench.h"
 #include "core/clock.h"
 #include "fairlead/slot.h"
+#include "kernel/walk.h"
 #include "subject.h"
+#include "tests/bench/feeder.skel.h"
 
 /*
  * The edge program as the agent loaded it: with its slots as the agent wrote them,
@@ -136,7 +139,12 @@ static void before_settled(struct bench_run *run, struct bench_case *c)
 
 static uint64_t sent(const struct bench_case *c)
 {
-	return bench_subject_sent(c->context);
+	return bench_subject_count(c->context, FL_SENT);
+}
+
+static uint64_t answered(const struct bench_case *c)
+{
+	return bench_subject_count(c->context, FL_SENT_REPLY);
 }
 
 static struct bench_case *add(bench_cases *cases, const char *program, struct bench_subject *s,
@@ -183,26 +191,29 @@ static void add_states(bench_cases *cases)
 	add_moving(cases, "25 % moving", 1 << 20, false, before_quarter);
 }
 
+/* ------------------------------------------------------------------- nat */
+
 /**
  * Open nat flows while their agent makes room for them.
  * A burst that met a full table is repeated: those that are open stay as they are.
  */
-static void open_nat_flows(struct bench_run *run, struct bench_subject *s, uint32_t flows)
+static void open_nat_flows(
+	struct bench_run *run, struct bench_subject *s, enum feed_shape shape, uint32_t flows)
 {
 	struct bench_case c = { .program = "nat",
 		.state = "",
 		.prog_fd = s->edge_fd,
 		.action = UINT32_MAX,
-		.traffic = { FEED_TCP4, flows, true } };
+		.traffic = { shape, flows, shape != FEED_UDP4 } };
 	uint32_t begun, tries;
 	uint64_t before;
 
 	for (begun = 0; begun < flows; begun += NAT_BURST) {
 		for (tries = 0;; tries++) {
 			c.next = begun;
-			before = bench_subject_sent(s);
+			before = bench_subject_count(s, FL_SENT);
 			bench_feed(run, &c, NAT_BURST);
-			if (bench_subject_sent(s) - before == NAT_BURST)
+			if (bench_subject_count(s, FL_SENT) - before == NAT_BURST)
 				break;
 			if (tries == 1000)
 				errx(1, "nat: no room for %u flows", flows);
@@ -211,21 +222,81 @@ static void open_nat_flows(struct bench_run *run, struct bench_subject *s, uint3
 	}
 }
 
+/** Flows to be answered, found in the tables of nat. */
+struct answers {
+	int fd; /**< of the feeder's array */
+	uint32_t count;
+};
+
+static int add_answer(void *context, const void *key, const void *value)
+{
+	const struct fl_nat_entry *entry = value;
+	const struct fl_flow *flow = key;
+	struct answers *answers = context;
+	struct feed_answer row = {
+		.saddr = flow->saddr.word[3], .daddr = flow->daddr.word[3], .dport = flow->dport
+	};
+
+	if (entry->dir != FL_NAT_REPLY || flow->proto != IPPROTO_TCP ||
+		fl_ip_family(&flow->saddr) != FL_IPV4)
+		return 0;
+	if (bpf_map_update_elem(answers->fd, &answers->count, &row, BPF_ANY) < 0)
+		err(1, "writing answers");
+	answers->count++;
+	return answers->count == FEED_ANSWERS;
+}
+
+/** Of the flows that are open. The agent must run: it has made new tables since. */
+static void find_answers(struct bench_run *run, const struct bench_subject *s)
+{
+	struct answers answers = { .fd = bpf_map__fd(run->feeder->maps.answers) };
+	struct fl_failure failure = { 0 };
+	struct fl_maps maps;
+
+	if (fl_maps_open(&maps, s->bpffs, false, &failure) < 0)
+		errx(1, "%s", failure.message);
+	fl_walk(&maps, FL_MAP_nat, add_answer, &answers);
+	fl_maps_close(&maps);
+	if (answers.count != FEED_ANSWERS)
+		errx(1, "nat: %u flows to be answered, not %u", answers.count, FEED_ANSWERS);
+}
+
+static void add_answers(struct bench_run *run, uint32_t flows)
+{
+	struct bench_case *c = add(&run->cases, "nat", &nat, FEED_ANSWER4, flows, false);
+
+	c->state = "established";
+	c->sent = answered;
+}
+
+/** One flow, and as many as were opened. */
+static void add_nat_shape(struct bench_run *run, enum feed_shape shape)
+{
+	open_nat_flows(run, &nat_new, shape, 1 << 16);
+	add(&run->cases, "nat", &nat_new, shape, 1, false)->state = "established";
+	add(&run->cases, "nat", &nat_new, shape, 1 << 16, false)->state = "established";
+}
+
 static void add_nat(struct bench_run *run)
 {
 	static const uint32_t flows[] = { 1, 1 << 16, 1 << 20 };
 	struct bench_case *c;
 	size_t i;
 
-	open_nat_flows(run, &nat, 1 << 20);
+	open_nat_flows(run, &nat, FEED_TCP4, 1 << 20);
 	for (i = 0; i < 3; i++)
 		add(&run->cases, "nat", &nat, FEED_TCP4, flows[i], false)->state = "established";
+	find_answers(run, &nat);
+	add_answers(run, 1);
+	add_answers(run, FEED_ANSWERS);
 	/* Room for all that the rounds will open. */
-	open_nat_flows(run, &nat_new, 1 << 19);
+	open_nat_flows(run, &nat_new, FEED_TCP4, 1 << 19);
 	c = add(&run->cases, "nat", &nat_new, FEED_TCP4, 0, true);
 	c->state = "opening";
 	c->packets = NAT_BURST;
 	c->next = 1 << 24;
+	add_nat_shape(run, FEED_UDP4);
+	add_nat_shape(run, FEED_TCP6);
 }
 
 void bench_add_edge(struct bench_run *run)

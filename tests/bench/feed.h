@@ -16,7 +16,14 @@
  */
 
 /** Shapes of frames: their offsets are constants to the feeder. */
-enum feed_shape { FEED_TCP4, FEED_UDP4, FEED_TCP6, FEED_UDP6, FEED_SHAPES };
+enum feed_shape {
+	FEED_TCP4,
+	FEED_UDP4,
+	FEED_TCP6,
+	FEED_UDP6,
+	FEED_ANSWER4, /**< TCP over IPv4 from endpoints to nat; its flows are rows of `answers` */
+	FEED_SHAPES
+};
 
 /** Bytes of a frame: multiples of 8, to be written quickly. */
 #define FEED_FRAME4    64
@@ -31,11 +38,21 @@ enum feed_shape { FEED_TCP4, FEED_UDP4, FEED_TCP6, FEED_UDP6, FEED_SHAPES };
 struct feed {
 	__u32 next; /**< number of the next packet */
 	__u32 mask; /**< flows - 1; all bits set: every packet is of a new flow */
-	/* Sums without the source address and port, which change with the flow. */
+	/* Sums without what changes with the flow: the source address and port; of answers
+	 * both addresses and the destination port. */
 	__u32 ip_sum;
 	__u32 l4_sum;
 	__u64 frame[FEED_FRAME_MAX / 8];
 };
+
+/** Row of the array `answers`: what an endpoint answers to. Its port is 80. */
+struct feed_answer {
+	__be32 saddr;
+	__be32 daddr;
+	__be16 dport;
+	__u16 pad;
+};
+#define FEED_ANSWERS 65536
 
 /** Row of the yardsticks' one array: an endpoint. */
 struct yard_endpoint {

@@ -33,7 +33,32 @@ struct {
 	__type(value, __u32);
 } next SEC(".maps");
 
+/** Flows of the answers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FEED_ANSWERS);
+	__type(key, __u32);
+	__type(value, struct feed_answer);
+} answers SEC(".maps");
+
 /* ---------------------------------------------------------------- feeder */
+
+/** Make room for the frame and write what all flows share. @return NULL: impossible */
+static __always_inline void *write_frame(struct xdp_md *ctx, int length)
+{
+	void *data;
+	int i;
+
+	if (bpf_xdp_adjust_head(ctx, (int)(ctx->data_end - ctx->data) - length))
+		return NULL;
+	data = (void *)(long)ctx->data;
+	if (data + length > (void *)(long)ctx->data_end)
+		return NULL;
+#pragma unroll
+	for (i = 0; i < length / 8; i++)
+		((__u64 *)data)[i] = feed.frame[i];
+	return data;
+}
 
 static __always_inline void write_ipv4(struct iphdr *ip, __be32 saddr)
 {
@@ -54,17 +79,11 @@ static __always_inline int feed_next(struct xdp_md *ctx, enum feed_shape shape)
 	__be32 source, *word;
 	__be16 sport, *ports;
 	void *data;
-	int i;
 
 	feed.next++;
-	if (bpf_xdp_adjust_head(ctx, (int)(ctx->data_end - ctx->data) - length))
+	data = write_frame(ctx, length);
+	if (!data)
 		return XDP_ABORTED;
-	data = (void *)(long)ctx->data;
-	if (data + length > (void *)(long)ctx->data_end)
-		return XDP_ABORTED;
-#pragma unroll
-	for (i = 0; i < length / 8; i++)
-		((__u64 *)data)[i] = feed.frame[i];
 
 	word = data + ETH_HLEN +
 	       (v4 ? offsetof(struct iphdr, saddr) : offsetof(struct ipv6hdr, saddr) + 12);
@@ -92,6 +111,33 @@ FEED(feed_tcp4, FEED_TCP4)
 FEED(feed_udp4, FEED_UDP4)
 FEED(feed_tcp6, FEED_TCP6)
 FEED(feed_udp6, FEED_UDP6)
+
+/** The same for what endpoints answer. */
+SEC("xdp") int feed_answer4(struct xdp_md *ctx)
+{
+	__u32 flow = feed.next & feed.mask;
+	struct feed_answer *answer = bpf_map_lookup_elem(&answers, &flow);
+	struct tcphdr *tcp;
+	struct iphdr *ip;
+	__u64 sum;
+	void *data;
+
+	feed.next++;
+	data = write_frame(ctx, FEED_FRAME4);
+	if (!data || !answer)
+		return XDP_ABORTED;
+	ip = data + ETH_HLEN;
+	tcp = (void *)(ip + 1);
+	sum = (__u64)answer->saddr + answer->daddr;
+	ip->saddr = answer->saddr;
+	ip->daddr = answer->daddr;
+	ip->check = ~fl_csum_fold(feed.ip_sum + sum);
+	tcp->dest = answer->dport;
+	tcp->check = ~fl_csum_fold(feed.l4_sum + sum + answer->dport);
+
+	bpf_tail_call_static(ctx, &next, 0);
+	return XDP_ABORTED;
+}
 
 /* ------------------------------------------------------------ yardsticks */
 

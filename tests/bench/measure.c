@@ -37,7 +37,7 @@ static int feeder_fd(const struct bench_run *run, enum feed_shape shape)
 {
 	struct bpf_program *programs[] = { run->feeder->progs.feed_tcp4,
 		run->feeder->progs.feed_udp4, run->feeder->progs.feed_tcp6,
-		run->feeder->progs.feed_udp6 };
+		run->feeder->progs.feed_udp6, run->feeder->progs.feed_answer4 };
 
 	return bpf_program__fd(programs[shape]);
 }

@@ -13,17 +13,17 @@
 
 /*
  * The frames that the feeder writes: from clients in 172.16.0.0/12 and
- * fd00:c1::/64 to the frontends of reference.yaml.
+ * fd00:c1::/64 to the frontends of reference.yaml, or from endpoints back.
  */
 
 static bool is_v4(enum feed_shape shape)
 {
-	return shape == FEED_TCP4 || shape == FEED_UDP4;
+	return shape != FEED_TCP6 && shape != FEED_UDP6;
 }
 
 static bool is_tcp(enum feed_shape shape)
 {
-	return shape == FEED_TCP4 || shape == FEED_TCP6;
+	return shape != FEED_UDP4 && shape != FEED_UDP6;
 }
 
 int bench_frame_length(enum feed_shape shape)
@@ -76,9 +76,23 @@ static size_t write_ipv6(uint8_t *at, struct feed *feed, uint8_t proto, size_t l
 	return sizeof(*ip);
 }
 
+/** What an endpoint sends: its flow gives both addresses and the destination port. */
+static size_t write_answer4(uint8_t *at, struct feed *feed, size_t length)
+{
+	struct iphdr *ip = (struct iphdr *)at;
+
+	*ip = (struct iphdr){
+		.version = 4, .ihl = 5, .tot_len = htons(length), .ttl = 64, .protocol = IPPROTO_TCP
+	};
+	feed->ip_sum = sum_words(ip, sizeof(*ip));
+	feed->l4_sum = 0;
+	return sizeof(*ip);
+}
+
 void bench_frame(struct feed *feed, const struct bench_traffic *traffic)
 {
 	bool v4 = is_v4(traffic->shape), tcp = is_tcp(traffic->shape);
+	bool answer = traffic->shape == FEED_ANSWER4;
 	size_t ip_length = bench_frame_length(traffic->shape) - ETH_HLEN, ip_header, l4_length;
 	uint8_t *at = (uint8_t *)feed->frame, proto = tcp ? IPPROTO_TCP : IPPROTO_UDP;
 	struct ethhdr *eth = (struct ethhdr *)at;
@@ -88,13 +102,17 @@ void bench_frame(struct feed *feed, const struct bench_traffic *traffic)
 	memcpy(eth->h_source, "\x02\x00\x00\x00\x00\x02", ETH_ALEN);
 	eth->h_proto = htons(v4 ? ETH_P_IP : ETH_P_IPV6);
 	at += sizeof(*eth);
-	ip_header = v4 ? write_ipv4(at, feed, proto, ip_length)
-		       : write_ipv6(at, feed, proto, ip_length);
+	if (answer)
+		ip_header = write_answer4(at, feed, ip_length);
+	else
+		ip_header = v4 ? write_ipv4(at, feed, proto, ip_length)
+			       : write_ipv6(at, feed, proto, ip_length);
 	at += ip_header;
 	l4_length = ip_length - ip_header;
 
 	if (tcp)
-		*(struct tcphdr *)at = (struct tcphdr){ .dest = htons(80),
+		*(struct tcphdr *)at = (struct tcphdr){ .source = answer ? htons(80) : 0,
+			.dest = answer ? 0 : htons(80),
 			.seq = htonl(1),
 			.doff = 5,
 			.syn = traffic->syn,
@@ -108,7 +126,8 @@ void bench_frame(struct feed *feed, const struct bench_traffic *traffic)
 
 char *bench_traffic_text(const struct bench_traffic *traffic, char buffer[64])
 {
-	static const char *shapes[] = { "TCP IPv4", "UDP IPv4", "TCP IPv6", "UDP IPv6" };
+	static const char *shapes[] = { "TCP IPv4", "UDP IPv4", "TCP IPv6", "UDP IPv6",
+		"answers, TCP IPv4" };
 	char flows[32];
 
 	if (traffic->flows == 0)

@@ -204,11 +204,11 @@ void bench_subject_stop(struct bench_subject *s)
 	s->maps.fd[FL_MAP_timers] = -1;
 }
 
-uint64_t bench_subject_sent(const struct bench_subject *s)
+uint64_t bench_subject_count(const struct bench_subject *s, enum fl_reason reason)
 {
 	uint64_t counts[FL_REASON_COUNT];
 
 	if (fl_read_reasons(&s->maps, FL_PATH_EDGE, counts) < 0)
 		errx(1, "reading the counters failed");
-	return counts[FL_SENT];
+	return counts[reason];
 }

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include "fairlead/reasons.h"
 #include "kernel/maps.h"
 
 /**
@@ -38,5 +39,5 @@ void bench_subject_stop(struct bench_subject *subject);
 pid_t bench_agent_start(const char *config);
 void bench_agent_stop(pid_t pid);
 
-/** Packets sent to endpoints so far, by the program's own count. */
-uint64_t bench_subject_sent(const struct bench_subject *subject);
+/** Packets of a reason so far, by the program's own count. */
+uint64_t bench_subject_count(const struct bench_subject *subject, enum fl_reason reason);

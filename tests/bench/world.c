@@ -55,6 +55,8 @@ void bench_world_enter(struct bench_run *run)
 	bench_shell("ip neigh add 2001:db8::fe lladdr 02:00:00:00:00:02 dev v0 nud permanent");
 	bench_shell("ip route add default via 192.0.2.254 dev v0");
 	bench_shell("ip -6 route add default via 2001:db8::fe dev v0");
+	/* What nat sends back to clients takes the way that the kernel would forward it. */
+	bench_shell("echo 1 > /proc/sys/net/ipv4/ip_forward");
 	run->ifindex = if_nametoindex("v0");
 }
 

@@ -79,6 +79,8 @@ static void add_shape(struct bench_run *run, enum feed_shape shape)
 
 	bench_add(&run->cases, "XDP_PASS", bpf_program__fd(f->progs.pass), XDP_PASS, &one);
 	bench_add(&run->cases, "XDP_TX", bpf_program__fd(f->progs.transmit), XDP_TX, &one);
+	if (shape == FEED_ANSWER4) /* no balancer, not even the least, does anything to these */
+		return;
 	bench_add(&run->cases, "floor", bpf_program__fd(v4 ? f->progs.floor4 : f->progs.floor6),
 		XDP_TX, &one);
 }
@@ -109,7 +111,7 @@ void bench_add_yardsticks(struct bench_run *run)
 	enum feed_shape shape;
 
 	for (shape = 0; shape < FEED_SHAPES; shape++)
-		if (shape != FEED_UDP6)
+		if (shape != FEED_UDP6 && shape != FEED_ANSWER4)
 			run->known[shape] = load(KNOWN_FLOWS);
 	run->churn = load(CHURN_FLOWS);
 	run->feeder = run->known[FEED_TCP4];
