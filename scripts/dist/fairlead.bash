@@ -11,7 +11,7 @@ _fairlead_commands() {
 	service) echo "list show" ;;
 	endpoint) echo "list" ;;
 	map) echo "list dump" ;;
-	registry) echo "list" ;;
+	registry) echo "list accept" ;;
 	esac
 }
 
@@ -70,6 +70,7 @@ _fairlead() {
 	2:service:s* | 2:endpoint:l*)
 		mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names service list)" -- "$current")
 		;;
+	2:registry:a*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names registry list)" -- "$current") ;;
 	2:map:d*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names map list)" -- "$current") ;;
 	esac
 }

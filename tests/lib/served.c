@@ -19,6 +19,7 @@
 #include "fairlead/slot.h"
 #include "lib/declared.h"
 #include "lib/netns.h"
+#include "registry/publish.h"
 
 /* --------------------------------------------------------------------- view */
 
@@ -114,6 +115,7 @@ struct test_view *test_view_new(void)
 	t->registry_config = (struct fl_registry_config){ .name = "files", .type = "file" };
 	t->registry = (struct fl_registry){ .driver = &files_driver,
 		.config = &t->registry_config,
+		.set = &t->registries,
 		.up = true,
 		.published = true,
 		.published_ms = fl_clock_real_ms() - 5000,
@@ -163,10 +165,22 @@ void test_view_grow(struct test_view *t, unsigned services, unsigned endpoints)
 	free(list);
 }
 
+void test_view_hold(struct test_view *t)
+{
+	struct fl_held *held = calloc(1, sizeof(*held));
+
+	held->gone = 15;
+	held->of = 20;
+	held->removal.services = 3;
+	held->since_ms = 1700000000000;
+	t->registry.held = held;
+}
+
 void test_view_free(struct test_view *t)
 {
 	fl_snapshot_unref((struct fl_snapshot *)t->view.applied);
 	fl_problems_done(&t->conflicts);
+	fl_held_free(t->registry.held);
 	free(t->config.node_name);
 	free(t->config.file);
 	free(t->config.bpffs);
@@ -194,6 +208,11 @@ struct test_server {
 static void show(void *context, struct fl_view *ret)
 {
 	*ret = ((struct test_view *)context)->view;
+}
+
+static int accept_registry(void *context, const char *name, struct fl_failure *failure)
+{
+	return fl_registry_set_accept(&((struct test_view *)context)->registries, name, failure);
 }
 
 static void on_stop(uv_async_t *async)
@@ -230,7 +249,10 @@ struct test_server *test_server_start(
 	struct test_view *view, bool tcp, const struct fl_server_limits *limits)
 {
 	struct test_server *server = calloc(1, sizeof(*server));
-	struct fl_server_hooks hooks = { .view = show, .context = view, .limits = limits };
+	struct fl_server_hooks hooks = { .view = show,
+		.context = view,
+		.actions = { .accept_registry = accept_registry, .context = view },
+		.limits = limits };
 	struct fl_failure failure = { 0 };
 	int r = -EADDRINUSE;
 

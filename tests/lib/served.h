@@ -32,6 +32,8 @@ struct test_view {
  */
 struct test_view *test_view_new(void);
 void test_view_free(struct test_view *view);
+/** The registry holds an empty answer back: 15 of 20 endpoints would go. */
+void test_view_hold(struct test_view *view);
 /** Show `services` services with `endpoints` endpoints each instead. */
 void test_view_grow(struct test_view *view, unsigned services, unsigned endpoints);
 

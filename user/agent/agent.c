@@ -146,7 +146,9 @@ static const struct fl_snapshot *applied(void *context)
 /* What listens: before privileges go, since its port may need one. */
 static int start_servers(struct fl_agent *agent, struct fl_failure *failure)
 {
-	const struct fl_server_hooks hooks = { .view = fl_agent_view, .context = agent };
+	const struct fl_server_hooks hooks = { .view = fl_agent_view,
+		.context = agent,
+		.actions = { .accept_registry = fl_agent_accept, .context = agent } };
 	const struct fl_dns_hooks dns_hooks = { .applied = applied, .context = agent };
 	int r = fl_server_start(agent->config, &agent->loop, &hooks, failure, &agent->server);
 

@@ -93,5 +93,7 @@ void fl_agent_reload(struct fl_agent *agent);
 /** Watch the configuration file, to reload when it is written or replaced. */
 void fl_agent_watch_config(struct fl_agent *agent);
 
+/** Action of the server: let a registry's held answer pass. @param context  the agent */
+int fl_agent_accept(void *context, const char *registry, struct fl_failure *failure);
 /** Hook of the server: fill the view. @param context  the agent */
 void fl_agent_view(void *context, struct fl_view *ret);

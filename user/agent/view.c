@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "agent/state.h"
 
+int fl_agent_accept(void *context, const char *registry, struct fl_failure *failure)
+{
+	struct fl_agent *agent = context;
+
+	return fl_registry_set_accept(&agent->registries, registry, failure);
+}
+
 void fl_agent_view(void *context, struct fl_view *ret)
 {
 	struct fl_agent *agent = context;

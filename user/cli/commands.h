@@ -22,6 +22,7 @@ FL_COMMAND(stats);
 FL_COMMAND(map_list);
 FL_COMMAND(map_dump);
 FL_COMMAND(registry_list);
+FL_COMMAND(registry_accept);
 FL_COMMAND(explain);
 FL_COMMAND(doctor);
 
@@ -32,6 +33,7 @@ void fl_show_status(json_t *value, FILE *out);
 void fl_show_stats(json_t *value, FILE *out);
 void fl_show_maps(json_t *value, FILE *out);
 void fl_show_registries(json_t *value, FILE *out);
+void fl_show_accepted(json_t *value, FILE *out);
 void fl_show_explanation(json_t *value, FILE *out);
 void fl_show_doctor(json_t *value, FILE *out);
 

@@ -2,6 +2,7 @@
 #include <stdbool.h>
 
 #include "cli/commands.h"
+#include "cli/registry.h"
 #include "cli/table.h"
 #include "core/clock.h"
 
@@ -9,12 +10,6 @@ FL_COMMAND(status)
 {
 	(void)arguments;
 	return fl_command_get(cli, "/api/v1/status", NULL, failure, ret);
-}
-
-FL_COMMAND(registry_list)
-{
-	(void)arguments;
-	return fl_command_get(cli, "/api/v1/registries", NULL, failure, ret);
 }
 
 /* "config      /etc/fairlead/fairlead.yaml", unless it is null. */
@@ -27,59 +22,6 @@ static void put_field(const char *name, json_t *value, FILE *out)
 	fprintf(out, "%-14s", name);
 	fl_text_show(text, out);
 	fputc('\n', out);
-}
-
-static void put_strings(json_t *list, const char *title, FILE *out)
-{
-	json_t *line;
-	size_t i;
-
-	if (!json_array_size(list))
-		return;
-	fprintf(out, "\n%s\n", title);
-	json_array_foreach(list, i, line) {
-		fputs("  ", out);
-		fl_text_show(json_string_value(line), out);
-		fputc('\n', out);
-	}
-}
-
-/* ----------------------------------------------------------------- registries */
-
-static const struct fl_column registry_columns[] = {
-	{ "NAME", "name", FL_COLUMN_TEXT },
-	{ "TYPE", "type", FL_COLUMN_TEXT },
-	{ "UP", "up", FL_COLUMN_TEXT },
-	{ "AGE", "age", FL_COLUMN_DURATION },
-	{ "SERVICES", "services", FL_COLUMN_NUMBER },
-	{ "ENDPOINTS", "endpoints", FL_COLUMN_NUMBER },
-	{ "HELD", "held", FL_COLUMN_TEXT },
-	{ "LAST ERROR", "last_error", FL_COLUMN_TEXT },
-	{ NULL },
-};
-
-/* What the registries declare and cannot be used. */
-static void put_problems(json_t *registries, FILE *out)
-{
-	json_t *registry;
-	size_t i;
-
-	json_array_foreach(registries, i, registry) {
-		const char *name = json_string_value(json_object_get(registry, "name"));
-		char title[160];
-
-		snprintf(title, sizeof(title), "problems in registry %s", name ? name : "?");
-		put_strings(json_object_get(registry, "problems"), title, out);
-	}
-}
-
-void fl_show_registries(json_t *value, FILE *out)
-{
-	if (!json_array_size(value))
-		fputs("no registries\n", out);
-	else
-		fl_table_print(value, registry_columns, 0, 0, out);
-	put_problems(value, out);
 }
 
 /* --------------------------------------------------------------------- status */
@@ -177,10 +119,10 @@ void fl_show_status(json_t *value, FILE *out)
 
 	put_head(value, out);
 	put_table(json_object_get(value, "interfaces"), "interfaces", interface_columns, out);
-	put_table(json_object_get(value, "registries"), "registries", registry_columns, out);
+	put_table(json_object_get(value, "registries"), "registries", fl_registry_columns, out);
 	put_limits(json_object_get(value, "limits"), out);
 	put_slots(json_object_get(value, "slots"), json_object_get(value, "pins"), out);
-	put_problems(json_object_get(value, "registries"), out);
-	put_strings(json_object_get(value, "conflicts"), "conflicts", out);
-	put_strings(json_object_get(value, "warnings"), "warnings", out);
+	fl_registry_problems_print(json_object_get(value, "registries"), out);
+	fl_list_print(json_object_get(value, "conflicts"), "conflicts", out);
+	fl_list_print(json_object_get(value, "warnings"), "warnings", out);
 }

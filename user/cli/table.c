@@ -220,3 +220,18 @@ void fl_table_print(
 	fl_vec_done(&table.cells);
 	free(table.widths);
 }
+
+void fl_list_print(json_t *list, const char *title, FILE *out)
+{
+	json_t *line;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	fprintf(out, "\n%s\n", title);
+	json_array_foreach(list, i, line) {
+		fputs("  ", out);
+		fl_text_show(json_string_value(line), out);
+		fputc('\n', out);
+	}
+}

@@ -35,5 +35,8 @@ struct fl_column {
 void fl_table_print(
 	json_t *rows, const struct fl_column *columns, uint64_t now_s, int indent, FILE *out);
 
+/** A list of strings below a title, after an empty line; nothing when it is empty. */
+void fl_list_print(json_t *list, const char *title, FILE *out);
+
 /** The value at "a.b". @return borrowed, or NULL */
 json_t *fl_json_at(json_t *value, const char *path);

@@ -295,6 +295,20 @@ int fl_api_stats(const struct fl_view *view, const char *service, struct fl_json
 
 /* ------------------------------------------------------------- registries */
 
+static void put_held(const struct fl_held *held, struct fl_json_text *json)
+{
+	if (!held) {
+		fl_json_null(json, "held");
+		return;
+	}
+	fl_json_object(json, "held");
+	fl_json_uint(json, "endpoints", held->gone);
+	fl_json_uint(json, "of", held->of);
+	fl_json_uint(json, "services", held->removal.services);
+	fl_json_time(json, "since", held->since_ms / 1000);
+	fl_json_end(json);
+}
+
 static void put_registry(const struct fl_registry *registry, struct fl_json_text *json)
 {
 	uint64_t now_ms = fl_clock_real_ms();
@@ -315,15 +329,26 @@ static void put_registry(const struct fl_registry *registry, struct fl_json_text
 		fl_json_null(json, "age");
 	fl_json_uint(json, "services", registry->services.count);
 	fl_json_uint(json, "endpoints", endpoints);
-	fl_json_bool(json, "held", false); /* no driver of this version holds an update back */
+	put_held(registry->held, json);
 	fl_json_string(json, "last_error", *registry->last_error ? registry->last_error : NULL);
 	fl_json_uint(json, "updates", registry->updates);
+	fl_json_bool(json, "restored", registry->restored && !registry->published);
 	fl_json_list(json, "problems");
 	for (size_t i = 0; i < registry->problems.count; i++)
 		fl_json_string(json, NULL,
 			fl_problem_format(&registry->problems.items[i], line, sizeof(line)));
 	fl_json_end(json);
 	fl_json_end(json);
+}
+
+int fl_api_registry(const struct fl_view *view, const char *name, struct fl_json_text *json)
+{
+	for (size_t i = 0; view->registries && i < view->registries->count; i++)
+		if (strcmp(view->registries->registries[i]->config->name, name) == 0) {
+			put_registry(view->registries->registries[i], json);
+			return outcome(json);
+		}
+	return -ENOENT;
 }
 
 void fl_api_registry_items(const struct fl_view *view, struct fl_json_text *json)

@@ -23,5 +23,7 @@ int fl_api_stats(const struct fl_view *view, const char *service, struct fl_json
 /** These two need the whole view, and so the loop. */
 int fl_api_status(const struct fl_view *view, struct fl_json_text *json);
 int fl_api_registries(const struct fl_view *view, struct fl_json_text *json);
+/** One of them. @return -ENOENT when there is none of this name */
+int fl_api_registry(const struct fl_view *view, const char *name, struct fl_json_text *json);
 /** The registries alone, into the list that `json` has open. */
 void fl_api_registry_items(const struct fl_view *view, struct fl_json_text *json);

@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -91,6 +92,8 @@ static int refusal_code(long status)
 	case 400:
 	case 405:
 		return -EINVAL;
+	case 409:
+		return -EALREADY;
 	case 503:
 		return -EBUSY;
 	default:
@@ -113,7 +116,8 @@ static int explain_refusal(long status, json_t *body, struct fl_failure *failure
 	return refusal_code(status);
 }
 
-int fl_client_get(const char *socket, const char *path, struct fl_failure *failure, json_t **ret)
+static int ask(
+	const char *socket, const char *path, bool post, struct fl_failure *failure, json_t **ret)
 {
 	struct fl_text body = { 0 };
 	_cleanup_free_ char *url = NULL;
@@ -131,6 +135,8 @@ int fl_client_get(const char *socket, const char *path, struct fl_failure *failu
 	curl = prepare(socket, url, &body);
 	if (!curl)
 		return fl_fail(failure, -ENOMEM, "out of memory");
+	if (post)
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
 	code = curl_easy_perform(curl);
 	if (code != CURLE_OK) {
 		fl_text_done(&body);
@@ -146,6 +152,16 @@ int fl_client_get(const char *socket, const char *path, struct fl_failure *failu
 			"what answers at %s is not fairleadd: no JSON came back", socket);
 	*ret = TAKE_PTR(value);
 	return 0;
+}
+
+int fl_client_get(const char *socket, const char *path, struct fl_failure *failure, json_t **ret)
+{
+	return ask(socket, path, false, failure, ret);
+}
+
+int fl_client_post(const char *socket, const char *path, struct fl_failure *failure, json_t **ret)
+{
+	return ask(socket, path, true, failure, ret);
 }
 
 char *fl_client_encode(const char *name)

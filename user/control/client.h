@@ -20,5 +20,8 @@
  */
 int fl_client_get(const char *socket, const char *path, struct fl_failure *failure, json_t **ret);
 
+/** Ask for a change: POST without a body. As fl_client_get; also -EALREADY (409: nothing to do). */
+int fl_client_post(const char *socket, const char *path, struct fl_failure *failure, json_t **ret);
+
 /** Percent-encode a name for a path or an argument. @return to be freed; NULL = out of memory */
 char *fl_client_encode(const char *name);

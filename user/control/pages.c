@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "control/pages.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -130,6 +131,35 @@ static bool registries_now(
 	return true;
 }
 
+/* Between the page's path and its suffix. */
+static void copy_name(const struct fl_request *request, const char *path, const char *suffix,
+	char *name, size_t size)
+{
+	const char *begin = request->path + strlen(path);
+
+	snprintf(name, size, "%.*s", (int)(strlen(begin) - strlen(suffix)), begin);
+}
+
+static void accept_now(const struct fl_actions *actions, const struct fl_view *view,
+	const struct fl_request *request, struct fl_answer *answer)
+{
+	struct fl_json_text json = begin_json(answer);
+	struct fl_failure failure = { 0 };
+	char name[FL_REQUEST_PATH_MAX];
+	int r;
+
+	copy_name(request, "/api/v1/registries/", "/accept", name, sizeof(name));
+	r = actions->accept_registry(actions->context, name, &failure);
+	if (r < 0)
+		fl_answer_error(answer,
+			r == -ENOENT     ? 404
+			: r == -EALREADY ? 409
+					 : 500,
+			*failure.hint ? failure.hint : NULL, "%s", failure.message);
+	else
+		finish_json(answer, fl_api_registry(view, name, &json), name);
+}
+
 static bool healthz_now(
 	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
 {
@@ -187,6 +217,8 @@ static const struct fl_page pages[] = {
 		.help = "packets by reason and by frontend; ?service=NAME", .later = stats_later },
 	{ "/api/v1/status", .help = "the agent, its interfaces and its limits", .now = status_now },
 	{ "/api/v1/registries", .help = "where services come from", .now = registries_now },
+	{ "/api/v1/registries/", .prefix = true, .suffix = "/accept",
+		.help = "let pass what is held back (POST, Unix socket)", .act = accept_now },
 };
 #define PAGE_COUNT (sizeof(pages) / sizeof(pages[0]))
 
@@ -196,21 +228,35 @@ static bool index_now(
 	(void)request;
 	fl_text_printf(
 		&answer->body, "fairleadd " FL_VERSION " on %s\n\n", view->config->node_name);
-	for (size_t i = 0; i < PAGE_COUNT; i++)
-		fl_text_printf(&answer->body, "%s%-*s %s\n", pages[i].path,
-			(int)(24 - strlen(pages[i].path)), pages[i].prefix ? "NAME" : "",
-			pages[i].help);
+	for (size_t i = 0; i < PAGE_COUNT; i++) {
+		const struct fl_page *page = &pages[i];
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s%s%s", page->path, page->prefix ? "NAME" : "",
+			page->suffix ? page->suffix : "");
+		fl_text_printf(&answer->body, "%-30s %s\n", path, page->help);
+	}
 	return true;
+}
+
+/* A name of one part, and the suffix. */
+static bool fits_suffix(const char *rest, const char *suffix)
+{
+	const char *slash = strchr(rest, '/');
+
+	return slash && slash != rest && strcmp(slash, suffix) == 0;
 }
 
 const struct fl_page *fl_page_find(const char *path)
 {
 	for (size_t i = 0; i < PAGE_COUNT; i++) {
-		size_t length = strlen(pages[i].path);
+		const struct fl_page *page = &pages[i];
+		size_t length = strlen(page->path);
+		bool fits = strncmp(path, page->path, length) == 0;
 
-		if (pages[i].prefix ? strncmp(path, pages[i].path, length) == 0 && path[length]
-				    : strcmp(path, pages[i].path) == 0)
-			return &pages[i];
+		if (fits && page->suffix ? fits_suffix(path + length, page->suffix)
+					 : fits && !path[length] == !page->prefix)
+			return page;
 	}
 	return NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include "control/actions.h"
 #include "control/request.h"
 #include "control/view.h"
 #include "core/text.h"
@@ -22,14 +23,18 @@ struct fl_answer {
 
 struct fl_page {
 	const char *path;
-	bool prefix;    /**< what follows `path` belongs to it, too; never empty */
-	bool arguments; /**< takes ?service= */
-	bool open;      /**< ignores arguments it does not know */
+	bool prefix;        /**< what follows `path` belongs to it, too; never empty */
+	const char *suffix; /**< of a prefix: what comes last, behind a name; NULL = nothing */
+	bool arguments;     /**< takes ?service= */
+	bool open;          /**< ignores arguments it does not know */
 	const char *help;
 	/** @return true when the answer is complete; NULL = there is only `later` */
 	bool (*now)(const struct fl_view *, const struct fl_request *, struct fl_answer *);
 	/** The view has `applied` (or NULL), `maps` and nothing else. */
 	void (*later)(const struct fl_view *, const struct fl_request *, struct fl_answer *);
+	/** Change something: this page takes POST over the Unix socket, and nothing else. */
+	void (*act)(const struct fl_actions *, const struct fl_view *, const struct fl_request *,
+		struct fl_answer *);
 };
 
 /** @return the row, or NULL when there is none (answer 404) */

@@ -107,7 +107,8 @@ static enum MHD_Result send_answer(struct exchange *exchange)
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(response, "Connection", "close");
 	if (answer->status == 405)
-		MHD_add_response_header(response, "Allow", "GET, HEAD");
+		MHD_add_response_header(
+			response, "Allow", exchange->page->act ? "POST" : "GET, HEAD");
 	if (answer->status == 503)
 		MHD_add_response_header(response, "Retry-After", "1");
 	exchange->phase = ANSWERED;
@@ -180,6 +181,10 @@ static enum MHD_Result answer(struct exchange *exchange)
 	server->hooks.view(server->hooks.context, &view);
 	exchange->answer.status = 200;
 	exchange->answer.type = "text/plain; charset=utf-8";
+	if (page->act) {
+		page->act(&server->hooks.actions, &view, &exchange->request, &exchange->answer);
+		return send_answer(exchange);
+	}
 	if (page->now && page->now(&view, &exchange->request, &exchange->answer))
 		return send_answer(exchange);
 	return hand_to_worker(exchange, &view);
@@ -249,6 +254,26 @@ static enum MHD_Result see_argument(
 	return answer->status ? MHD_NO : MHD_YES;
 }
 
+/* Whether what is asked may be done with this page, from there. */
+static bool check_method(struct exchange *exchange)
+{
+	const struct fl_request *request = &exchange->request;
+	bool reads = request->head_only || strcmp(request->method, "GET") == 0;
+	bool acts = strcmp(request->method, "POST") == 0;
+
+	if (exchange->page->act ? !acts : !reads)
+		fl_answer_error(&exchange->answer, 405,
+			exchange->page->act ? "this page takes POST"
+					    : "this page is read: GET and HEAD",
+			"%s cannot be used here", request->method);
+	else if (acts && exchange->on == &exchange->on->server->listening[ON_TCP])
+		fl_answer_error(&exchange->answer, 403, "use the fairlead command on the node",
+			"changes are made over the Unix socket only");
+	else
+		return true;
+	return false;
+}
+
 /* Fill exchange->request and ->page. @return false when the answer is an error */
 static bool check_request(
 	struct exchange *exchange, const char *url, const char *method, const char *version)
@@ -271,11 +296,8 @@ static bool check_request(
 			request->path);
 		return false;
 	}
-	if (!request->head_only && strcmp(method, "GET") != 0) {
-		fl_answer_error(answer, 405, "this version serves reads only: GET and HEAD",
-			"%s cannot be used here", request->method);
+	if (!check_method(exchange))
 		return false;
-	}
 	if (!exchange->page->open)
 		MHD_get_connection_values(
 			exchange->connection, MHD_GET_ARGUMENT_KIND, see_argument, exchange);
@@ -385,8 +407,8 @@ static int start_tcp(
 
 	if (!config->http.port)
 		return 0;
-	r = fl_bind(SOCK_STREAM, &config->http.addr, config->http.port, "http.listen", failure,
-		&fd);
+	r = fl_bind(
+		SOCK_STREAM, &config->http.addr, config->http.port, "http.listen", failure, &fd);
 	if (r < 0)
 		return r;
 	server->listening[ON_TCP].check_host = fl_ip_is_loopback(&config->http.addr);

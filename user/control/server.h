@@ -3,6 +3,7 @@
 
 #include <uv.h>
 
+#include "control/actions.h"
 #include "control/view.h"
 #include "core/failure.h"
 
@@ -11,8 +12,8 @@
  * The HTTP API on the Unix socket and on `http.listen` (libmicrohttpd on the
  * agent's loop). pages.h says what is served.
  *
- * Both serve reads only. The Unix socket's file is the access control. TCP has
- * none: who can reach it can read it; on a loopback address a Host header must
+ * The Unix socket's file is its access control; changes (actions.h) are made there.
+ * TCP has none and serves reads only: who can reach it can read it; on a loopback address a Host header must
  * be an address or localhost, so that no web page reads it through a browser.
  * Each connection carries one request. It has a deadline for sending it and one
  * for taking the answer, and when connections run out, the oldest that has not
@@ -31,6 +32,7 @@ struct fl_server_hooks {
 	/** Fill the view with what is true now. */
 	void (*view)(void *context, struct fl_view *ret);
 	void *context;
+	struct fl_actions actions;
 	const struct fl_server_limits *limits; /**< NULL = the usual ones */
 };
 

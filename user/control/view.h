@@ -41,7 +41,7 @@ struct fl_view {
 	const struct fl_node_path *node_path;
 	const struct fl_registry_set *registries;
 	const struct fl_problems *conflicts; /**< of the last merge */
-	const struct fl_dns_server *dns; /**< NULL = off */
+	const struct fl_dns_server *dns;     /**< NULL = off */
 	const struct fl_apply_stats *apply;
 	const struct fl_writes *writes;
 	uint64_t started_ms;   /**< CLOCK_REALTIME */

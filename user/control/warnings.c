@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "kernel/reader.h"
 
 #define PER_KIND_MAX 20 /**< of one kind; the rest is counted */
@@ -63,6 +64,30 @@ static void warn_dns(const struct fl_view *view, struct fl_json_text *json)
 	if (view->dns && fl_dns_server_reason(view->dns))
 		warn(&kind, "names of services are not answered: %s",
 			fl_dns_server_reason(view->dns));
+}
+
+static void warn_registries(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct kind kind = { .json = json };
+
+	for (size_t i = 0; view->registries && i < view->registries->count; i++) {
+		const struct fl_registry *registry = view->registries->registries[i];
+		const char *name = registry->config->name;
+		char since[FL_TIME_TEXT];
+
+		if (registry->held)
+			warn(&kind,
+				"registry %s: an answer that would remove %zu of %zu endpoints is "
+				"held back since %s; if that is right: fairlead registry accept %s",
+				name, registry->held->gone, registry->held->of,
+				fl_time_format_s(registry->held->since_ms / 1000, since), name);
+		else if (registry->restored && !registry->published)
+			warn(&kind,
+				"registry %s: has not answered since the agent started; what it "
+				"declared at %s is in force",
+				name, fl_time_format_s(registry->published_ms / 1000, since));
+	}
+	finish(&kind, "registries that are held back or have not answered");
 }
 
 static void warn_services(const struct fl_view *view, struct fl_json_text *json)
@@ -233,6 +258,7 @@ static void warn_pressure(const struct fl_view *view, struct fl_json_text *json)
 void fl_warnings_write(const struct fl_view *view, struct fl_json_text *json)
 {
 	warn_paths(view, json);
+	warn_registries(view, json);
 	warn_dns(view, json);
 	warn_services(view, json);
 	warn_replies(view, json);

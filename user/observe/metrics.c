@@ -87,6 +87,11 @@ static double registry_updates(const struct fl_registry *registry)
 	return (double)registry->updates;
 }
 
+static double registry_held(const struct fl_registry *registry)
+{
+	return registry->held ? (double)registry->held->gone : 0;
+}
+
 static void put_registries(struct writer *w)
 {
 	static const struct {
@@ -103,6 +108,10 @@ static void put_registries(struct writer *w)
 		{ { "fairlead_registry_updates", FL_COUNTER, NULL,
 			  "Publishes that changed something." },
 			registry_updates, false },
+		{ { "fairlead_registry_held", FL_GAUGE, NULL,
+			  "Endpoints that an answer would remove which is held back; 0 = none "
+			  "is." },
+			registry_held, false },
 	};
 	const struct fl_registry_set *set = w->view->registries;
 
@@ -188,8 +197,7 @@ static void put_writes(struct writer *w)
 
 /* ------------------------------------------------------------------------ DNS */
 
-static void put_transport(
-	struct writer *w, const struct fl_metric_family *family, int transport)
+static void put_transport(struct writer *w, const struct fl_metric_family *family, int transport)
 {
 	fl_family_name(w->out, family);
 	fl_family_label(w->out, true, "transport", transport == FL_DNS_UDP ? "udp" : "tcp");
@@ -213,8 +221,7 @@ static void put_dns_queries(struct writer *w, const struct fl_dns_counts *counts
 		for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 			put_transport(w, &queries, transport);
 			fl_family_label(w->out, false, "rcode", codes[i].label);
-			fl_family_value(
-				w->out, true, counts->queries[transport][codes[i].code]);
+			fl_family_value(w->out, true, counts->queries[transport][codes[i].code]);
 		}
 	begin(w, &truncated);
 	for (int transport = 0; transport < FL_DNS_TRANSPORTS; transport++) {
@@ -223,8 +230,8 @@ static void put_dns_queries(struct writer *w, const struct fl_dns_counts *counts
 	}
 }
 
-static void put_reason(struct writer *w, const struct fl_metric_family *family,
-	const char *reason, uint64_t count)
+static void put_reason(
+	struct writer *w, const struct fl_metric_family *family, const char *reason, uint64_t count)
 {
 	fl_family_name(w->out, family);
 	fl_family_label(w->out, true, "reason", reason);

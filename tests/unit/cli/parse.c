@@ -57,7 +57,7 @@ Test(cli_parse, which_command)
 		{ "fairlead m d slots", "map dump", "slots" },
 		{ "fairlead map l", "map list", "" },
 		{ "fairlead r l", "registry list", "" },
-		{ "fairlead -j r a x", "registry accept", "" },
+		{ "fairlead -j r a x", "registry accept", "x" },
 		{ "fairlead service show -- -x", "service show", "-x" },
 		{ "fairlead service show web -j", "service show", "web" },
 		{ "fairlead d", "doctor", "" },

@@ -179,7 +179,8 @@ Test(control_api, registries)
 	json_object_set_new(json_array_get(value, 0), "age", json_integer(5));
 	expect(value, "[{\"name\":\"files\",\"type\":\"file\",\"up\":true,\"age\":5,\"services\":0,"
 		      "\"endpoints\":0,"
-		      "\"held\":false,\"last_error\":null,\"updates\":3,\"problems\":[]}]");
+		      "\"held\":null,\"last_error\":null,\"updates\":3,\"restored\":false,"
+		      "\"problems\":[]}]");
 	t->registry.up = false;
 	t->registry.published_ms = 0;
 	strcpy(t->registry.last_error, "no such \"directory\"\n\xff");
@@ -188,10 +189,28 @@ Test(control_api, registries)
 	value = parse(fl_api_registries(&t->view, writer()));
 	expect(value,
 		"[{\"name\":\"files\",\"type\":\"file\",\"up\":false,\"age\":null,\"services\":0,"
-		"\"endpoints\":0,\"held\":false,\"last_error\":\"no such "
+		"\"endpoints\":0,\"held\":null,\"last_error\":\"no such "
 		"\\\"directory\\\"\\n\xef\xbf\xbd\","
-		"\"updates\":3,\"problems\":[\"/etc/web.yaml:3:5: not a port\"]}]");
+		"\"updates\":3,\"restored\":false,\"problems\":[\"/etc/web.yaml:3:5: not a "
+		"port\"]}]");
 	fl_problems_done(&t->registry.problems);
+}
+
+Test(control_api, a_registry_that_is_held_back)
+{
+	json_t *value;
+
+	t->registry.published_ms = 0;
+	t->registry.published = false;
+	t->registry.restored = true;
+	test_view_hold(t);
+	value = parse(fl_api_registry(&t->view, "files", writer()));
+	expect(value,
+		"{\"name\":\"files\",\"type\":\"file\",\"up\":true,\"age\":null,\"services\":0,"
+		"\"endpoints\":0,\"held\":{\"endpoints\":15,\"of\":20,\"services\":3,"
+		"\"since\":\"2023-11-14T22:13:20Z\"},\"last_error\":null,\"updates\":3,"
+		"\"restored\":true,\"problems\":[]}");
+	cr_expect_eq(fl_api_registry(&t->view, "other", writer()), -ENOENT);
 }
 
 /* Whether a warning says this. */
@@ -204,6 +223,26 @@ static bool has_warning(json_t *status, const char *words)
 		if (strstr(json_string_value(line), words))
 			return true;
 	return false;
+}
+
+Test(control_api, status_warns_of_registries)
+{
+	json_t *value = parse(fl_api_status(&t->view, writer()));
+
+	cr_expect_not(has_warning(value, "registry files"));
+	t->registry.published = false;
+	t->registry.restored = true;
+	t->registry.published_ms = 1700000000000;
+	value = parse(fl_api_status(&t->view, writer()));
+	cr_expect(has_warning(value,
+		"registry files: has not answered since the agent started; what it "
+		"declared at 2023-11-14T22:13:20Z is in force"));
+	test_view_hold(t);
+	value = parse(fl_api_status(&t->view, writer()));
+	cr_expect(has_warning(value,
+		"registry files: an answer that would remove 15 of 20 endpoints is "
+		"held back since 2023-11-14T22:13:20Z; if that is right: fairlead "
+		"registry accept files"));
 }
 
 Test(control_api, status)

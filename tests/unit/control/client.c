@@ -37,6 +37,29 @@ Test(control_client, asks_a_real_server)
 	test_view_free(view);
 }
 
+Test(control_client, asks_for_a_change)
+{
+	struct test_view *view = test_view_new();
+	struct test_server *server;
+	struct fl_failure failure = { 0 };
+	static const char path[] = "/api/v1/registries/files/accept";
+	json_t *value = NULL;
+
+	test_view_hold(view);
+	server = test_server_start(view, false, NULL);
+	cr_assert_eq(fl_client_post(test_server_socket(server), path, &failure, &value), 0, "%s",
+		failure.message);
+	cr_expect(json_is_null(json_object_get(value, "held")));
+	json_decref(value);
+	cr_expect_eq(fl_client_post(test_server_socket(server), path, &failure, &value), -EALREADY);
+	cr_expect_str_eq(failure.message, "nothing is held back in registry files");
+	cr_expect_eq(
+		fl_client_post(test_server_socket(server), "/api/v1/registries", &failure, &value),
+		-EINVAL);
+	test_server_stop(server);
+	test_view_free(view);
+}
+
 Test(control_client, names_are_encoded)
 {
 	static const struct {

@@ -432,3 +432,41 @@ Test(control_server, beyond_what_fits_into_memory_it_says_try_again)
 	server = test_server_start(view, false, &limits);
 	TALK(rows, false);
 }
+
+/* ------------------------------------------------------------------ changes */
+
+#define ACCEPT(name) "POST /api/v1/registries/" name "/accept HTTP/1.1\r\n" HOST "\r\n"
+
+Test(control_server, changes_are_made_over_the_unix_socket_only)
+{
+	static const struct row tcp_rows[] = {
+		{ "a change", ACCEPT("files"), "403", "over the Unix socket only" },
+		{ "a change of what is not there", ACCEPT("other"), "403", NULL },
+		{ "a read", "GET /api/v1/registries/files/accept HTTP/1.1\r\n" HOST "\r\n", "405",
+			"Allow: POST" },
+	};
+	static const struct row unix_rows[] = {
+		{ "a read", "GET /api/v1/registries/files/accept HTTP/1.1\r\n" HOST "\r\n", "405",
+			"Allow: POST" },
+		{ "an argument",
+			"POST /api/v1/registries/files/accept?x=1 HTTP/1.1\r\n" HOST "\r\n", "400",
+			"unknown argument" },
+		{ "another", ACCEPT("other"), "404", "fairlead registry list" },
+		{ "no name", ACCEPT(""), "404", NULL },
+		{ "a name with a slash", ACCEPT("a/b"), "404", "there is no page" },
+		{ "a registry alone", "POST /api/v1/registries/files HTTP/1.1\r\n" HOST "\r\n",
+			"404", "there is no page" },
+		{ "it is still held", "GET /api/v1/registries HTTP/1.1\r\n" HOST "\r\n", "200",
+			"\"held\":{\"endpoints\":15,\"of\":20" },
+		{ "a change with a body",
+			"POST /api/v1/registries/files/accept HTTP/1.1\r\n" HOST
+			"Content-Length: 2\r\n\r\n{}",
+			"200", "\"name\":\"files\",\"type\":\"file\",\"up\":true" },
+		{ "once more", ACCEPT("files"), "409", "nothing is held back in registry files" },
+	};
+
+	test_view_hold(view);
+	server = test_server_start(view, true, NULL);
+	TALK(tcp_rows, true);
+	TALK(unix_rows, false);
+}

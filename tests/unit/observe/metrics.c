@@ -82,6 +82,13 @@ Test(observe_metrics, promtool_likes_them)
 		"promtool likes everything");
 }
 
+Test(observe_metrics, what_is_held_back)
+{
+	test_view_hold(t);
+	cr_expect(has_line(
+		write_all(FL_METRICS_PROMETHEUS), "fairlead_registry_held{registry=\"files\"} 15"));
+}
+
 Test(observe_metrics, nasty_words_stay_in_their_labels)
 {
 	char words[4096];
@@ -103,6 +110,7 @@ Test(observe_metrics, samples)
 		"fairlead_endpoints 6",
 		"fairlead_registry_up{registry=\"files\"} 1",
 		"fairlead_registry_updates_total{registry=\"files\"} 3",
+		"fairlead_registry_held{registry=\"files\"} 0",
 		"fairlead_apply_seconds_bucket{le=\"0.0001\"} 1",
 		"fairlead_apply_seconds_bucket{le=\"0.00025\"} 1",
 		"fairlead_apply_seconds_bucket{le=\"0.0005\"} 3",

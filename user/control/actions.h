@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "core/failure.h"
+
+/**
+ * @file actions.h
+ * What may be changed through the API, over the Unix socket alone: filled by
+ * agent/, called on the loop.
+ */
+struct fl_actions {
+	/** Put in force what a registry's guard holds back.
+	 * @return 0, -ENOENT (no such registry), -EALREADY (nothing is held back), with words */
+	int (*accept_registry)(void *context, const char *name, struct fl_failure *failure);
+	void *context;
+};
