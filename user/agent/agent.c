@@ -136,7 +136,7 @@ static int start_paths(struct fl_agent *agent, struct fl_failure *failure)
 	return fl_links_start(agent->kernel, config, &agent->loop, failure, &agent->links);
 }
 
-static const struct fl_snapshot *applied(void *context)
+static struct fl_snapshot *applied(void *context)
 {
 	const struct fl_agent *agent = context;
 

@@ -129,7 +129,7 @@ static void put_records(struct answer *a)
 	}
 }
 
-size_t fl_dns_answer(struct fl_dns_zone *zone, const struct fl_snapshot *snapshot,
+size_t fl_dns_answer(struct fl_dns_zone *zone, struct fl_snapshot *snapshot,
 	enum fl_dns_transport transport, const uint8_t *query, size_t size, uint8_t *bytes,
 	struct fl_dns_outcome *ret)
 {

@@ -26,6 +26,6 @@ struct fl_dns_outcome {
  * @param bytes  room for FL_DNS_UDP_MAX bytes over UDP, FL_DNS_MESSAGE_MAX over TCP
  * @return length of the answer; 0 = there is none, and *ret is untouched
  */
-size_t fl_dns_answer(struct fl_dns_zone *zone, const struct fl_snapshot *snapshot,
+size_t fl_dns_answer(struct fl_dns_zone *zone, struct fl_snapshot *snapshot,
 	enum fl_dns_transport transport, const uint8_t *query, size_t size, uint8_t *bytes,
 	struct fl_dns_outcome *ret);

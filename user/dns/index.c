@@ -26,44 +26,43 @@ static uint32_t hash_name(const char *name, uint64_t seed)
 	return (uint32_t)(hash ^ hash >> 32);
 }
 
-static const char *name_of(const struct fl_snapshot *snapshot, const struct fl_dns_index_row *row)
+static const char *name_of(const struct fl_dns_index *index, const struct fl_dns_index_row *row)
 {
-	return snapshot->services[row->service - 1]->name + row->offset;
+	return index->snapshot->services[row->service - 1]->name + row->offset;
 }
 
 /* The row of this name and kind, or the free one where it belongs. */
-static struct fl_dns_index_row *find_row(const struct fl_dns_index *index,
-	const struct fl_snapshot *snapshot, uint32_t hash, const char *name, bool is_above)
+static struct fl_dns_index_row *find_row(
+	const struct fl_dns_index *index, uint32_t hash, const char *name, bool is_above)
 {
 	for (size_t at = hash & (index->room - 1);; at = (at + 1) & (index->room - 1)) {
 		struct fl_dns_index_row *row = &index->rows[at];
 
 		if (!row->service || (row->hash == hash && !row->offset == !is_above &&
-					     strcasecmp(name_of(snapshot, row), name) == 0))
+					     strcasecmp(name_of(index, row), name) == 0))
 			return row;
 	}
 }
 
 /* The first of a name stays. */
-static void enter(struct fl_dns_index *index, const struct fl_snapshot *snapshot, size_t service,
-	size_t offset, uint64_t seed)
+static void enter(struct fl_dns_index *index, size_t service, size_t offset, uint64_t seed)
 {
-	const char *name = snapshot->services[service]->name + offset;
+	const char *name = index->snapshot->services[service]->name + offset;
 	uint32_t hash = hash_name(name, seed);
-	struct fl_dns_index_row *row = find_row(index, snapshot, hash, name, offset != 0);
+	struct fl_dns_index_row *row = find_row(index, hash, name, offset != 0);
 
 	if (!row->service)
 		*row = (struct fl_dns_index_row){ hash, (uint32_t)service + 1, (uint32_t)offset };
 }
 
-static void enter_all(struct fl_dns_index *index, const struct fl_snapshot *snapshot, uint64_t seed)
+static void enter_all(struct fl_dns_index *index, uint64_t seed)
 {
-	for (size_t i = 0; i < snapshot->service_count; i++) {
-		const char *name = snapshot->services[i]->name;
+	for (size_t i = 0; i < index->snapshot->service_count; i++) {
+		const char *name = index->snapshot->services[i]->name;
 
-		enter(index, snapshot, i, 0, seed);
+		enter(index, i, 0, seed);
 		for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.'))
-			enter(index, snapshot, i, (size_t)(dot + 1 - name), seed);
+			enter(index, i, (size_t)(dot + 1 - name), seed);
 	}
 }
 
@@ -79,13 +78,34 @@ static size_t count_names(const struct fl_snapshot *snapshot)
 	return count;
 }
 
-int fl_dns_index_follow(
-	struct fl_dns_index *index, const struct fl_snapshot *snapshot, uint64_t seed)
+static bool has_same_names(const struct fl_snapshot *a, const struct fl_snapshot *b)
+{
+	if (a->service_count != b->service_count)
+		return false;
+	for (size_t i = 0; i < a->service_count; i++)
+		if (a->services[i] != b->services[i] &&
+			strcmp(a->services[i]->name, b->services[i]->name) != 0)
+			return false;
+	return true;
+}
+
+static void keep(struct fl_dns_index *index, struct fl_snapshot *snapshot)
+{
+	fl_snapshot_ref(snapshot);
+	fl_snapshot_unref(index->snapshot);
+	index->snapshot = snapshot;
+}
+
+int fl_dns_index_follow(struct fl_dns_index *index, struct fl_snapshot *snapshot, uint64_t seed)
 {
 	size_t names, room = 16;
 
-	if (index->valid && index->generation == snapshot->generation)
+	if (index->snapshot == snapshot)
 		return 0;
+	if (index->snapshot && has_same_names(index->snapshot, snapshot)) {
+		keep(index, snapshot);
+		return 0;
+	}
 	names = count_names(snapshot);
 	while (room < 2 * names)
 		room *= 2;
@@ -94,24 +114,24 @@ int fl_dns_index_follow(
 	if (!index->rows)
 		return -ENOMEM;
 	index->room = room;
-	enter_all(index, snapshot, seed);
-	index->generation = snapshot->generation;
-	index->valid = true;
+	keep(index, snapshot);
+	enter_all(index, seed);
 	return 0;
 }
 
 void fl_dns_index_done(struct fl_dns_index *index)
 {
 	free(index->rows);
+	fl_snapshot_unref(index->snapshot);
 	*index = (struct fl_dns_index){ 0 };
 }
 
-const struct fl_service *fl_dns_index_find(const struct fl_dns_index *index,
-	const struct fl_snapshot *snapshot, uint64_t seed, const char *name, bool *ret_above)
+const struct fl_service *fl_dns_index_find(
+	const struct fl_dns_index *index, uint64_t seed, const char *name, bool *ret_above)
 {
 	uint32_t hash = hash_name(name, seed);
-	const struct fl_dns_index_row *row = find_row(index, snapshot, hash, name, false);
+	const struct fl_dns_index_row *row = find_row(index, hash, name, false);
 
-	*ret_above = find_row(index, snapshot, hash, name, true)->service;
-	return row->service ? snapshot->services[row->service - 1] : NULL;
+	*ret_above = find_row(index, hash, name, true)->service;
+	return row->service ? index->snapshot->services[row->service - 1] : NULL;
 }

@@ -18,19 +18,21 @@
 struct fl_dns_index {
 	struct fl_dns_index_row *rows; /**< open addressing; a power of two of them */
 	size_t room;
-	uint64_t generation; /**< of the snapshot it was made from */
-	bool valid;
+	struct fl_snapshot *snapshot; /**< what it fits; kept until it fits another */
 };
 
-/** Make it fit the snapshot, unless it does. @return 0, -ENOMEM (and then it is empty) */
-int fl_dns_index_follow(
-	struct fl_dns_index *index, const struct fl_snapshot *snapshot, uint64_t seed);
+/**
+ * Make it fit the snapshot. If the names are those of the last one, as when an endpoint
+ * changed, that takes a walk along two lists of pointers.
+ * @return 0, -ENOMEM (and then it is empty)
+ */
+int fl_dns_index_follow(struct fl_dns_index *index, struct fl_snapshot *snapshot, uint64_t seed);
 void fl_dns_index_done(struct fl_dns_index *index);
 
 /**
- * Look a name up in the snapshot that the index was made from.
+ * Look a name up in the snapshot that the index fits.
  * @param ret_above  whether it lies above names of services
  * @return borrowed, NULL when no service has the name
  */
-const struct fl_service *fl_dns_index_find(const struct fl_dns_index *index,
-	const struct fl_snapshot *snapshot, uint64_t seed, const char *name, bool *ret_above);
+const struct fl_service *fl_dns_index_find(
+	const struct fl_dns_index *index, uint64_t seed, const char *name, bool *ret_above);

@@ -37,7 +37,7 @@ struct fl_dns_server {
 static size_t answer(struct fl_dns_server *server, enum fl_dns_transport transport,
 	const uint8_t *query, size_t size, uint8_t *bytes)
 {
-	const struct fl_snapshot *applied = server->hooks.applied(server->hooks.context);
+	struct fl_snapshot *applied = server->hooks.applied(server->hooks.context);
 	struct fl_dns_outcome outcome;
 	size_t length =
 		fl_dns_answer(server->zone, applied, transport, query, size, bytes, &outcome);

@@ -27,8 +27,8 @@ struct fl_dns_limits {
 };
 
 struct fl_dns_hooks {
-	/** What names are looked up in; borrowed for the call. NULL = nothing yet. */
-	const struct fl_snapshot *(*applied)(void *context);
+	/** What names are looked up in; borrowed. NULL = nothing yet. */
+	struct fl_snapshot *(*applied)(void *context);
 	void *context;
 	const struct fl_dns_limits *limits; /**< NULL = the usual ones */
 };

@@ -86,7 +86,7 @@ uint32_t fl_dns_zone_random(struct fl_dns_zone *zone, uint32_t bound)
 /* A question on its way: its labels, and what was found so far. */
 struct lookup {
 	struct fl_dns_zone *zone;
-	const struct fl_snapshot *snapshot;
+	struct fl_snapshot *snapshot;
 	const struct fl_dns_query *query;
 	const uint8_t *labels[FL_DNS_LABELS_MAX]; /* those below the domain: length, bytes */
 	size_t count;
@@ -294,7 +294,7 @@ static const struct fl_service *find_named(
 	*ret_above = false;
 	if (!join(l, end, skip, name))
 		return NULL;
-	return fl_dns_index_find(&l->zone->index, l->snapshot, l->zone->seed, name, ret_above);
+	return fl_dns_index_find(&l->zone->index, l->zone->seed, name, ret_above);
 }
 
 /* "_NAME._tcp" (RFC 2782) holds SRV records and nothing else. */
@@ -353,7 +353,7 @@ static enum fl_dns_rcode find_below(struct lookup *l)
 	return FL_DNS_NXDOMAIN;
 }
 
-void fl_dns_zone_look_up(struct fl_dns_zone *zone, const struct fl_snapshot *snapshot,
+void fl_dns_zone_look_up(struct fl_dns_zone *zone, struct fl_snapshot *snapshot,
 	const struct fl_dns_query *query, struct fl_dns_found *ret)
 {
 	struct lookup l = { .zone = zone, .snapshot = snapshot, .query = query, .found = ret };

@@ -64,9 +64,10 @@ const struct fl_ip *fl_dns_zone_server(const struct fl_dns_zone *zone);
 uint32_t fl_dns_zone_random(struct fl_dns_zone *zone, uint32_t bound);
 
 /**
- * Answer a question that was read without a complaint. The first one after a change
- * indexes the snapshot's names, which costs about 50 ns each.
- * @param snapshot  NULL = there is none yet: SERVFAIL
+ * Answer a question that was read without a complaint. The first one after names came
+ * or went indexes them, which costs about 100 ns for each label.
+ * @param snapshot  the zone keeps a reference until another is asked about; NULL = there
+ *                  is none yet: SERVFAIL
  */
-void fl_dns_zone_look_up(struct fl_dns_zone *zone, const struct fl_snapshot *snapshot,
+void fl_dns_zone_look_up(struct fl_dns_zone *zone, struct fl_snapshot *snapshot,
 	const struct fl_dns_query *query, struct fl_dns_found *ret);

@@ -287,6 +287,30 @@ Test(dns_zone, another_snapshot_and_another_domain)
 	close_world(&w);
 }
 
+/* The index of names stays while the names do; what is behind them is never the old. */
+Test(dns_zone, other_services_of_the_same_names)
+{
+	static const char *const endpoints[] = { "192.0.2.1:80", "192.0.2.2:80 192.0.2.3:80", "" };
+	static const char *const answers[] = { "NOERROR aa rd; = A 192.0.2.1",
+		"NOERROR aa rd; = A 192.0.2.2; = A 192.0.2.3",
+		"NOERROR aa rd; ! fairlead. SOA ns.fairlead. hostmaster.fairlead. 12 0" };
+	struct world w = open_world(NULL, 0, 0);
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct fl_service *services[] = {
+			test_service("a.b", "10.0.0.1:80/tcp", endpoints[i]),
+			test_service("c", "10.0.0.2:80/tcp", "192.0.2.9:80"),
+		};
+
+		fl_snapshot_unref(w.snapshot);
+		w.snapshot = test_snapshot(10 + i, services, 2);
+		ask(&w, FL_DNS_UDP, "a.b.service.fairlead", A, 0);
+		cr_expect_str_eq(w.text, answers[i], "%s", w.text);
+		cr_expect_eq(ask(&w, FL_DNS_UDP, "b.service.fairlead", A, 0).rcode, FL_DNS_NOERROR);
+	}
+	close_world(&w);
+}
+
 /* --------------------------------------------------------- more than fits */
 
 /* A service "many" with `count` endpoints, IPv4 or IPv6. */
