@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "core/clock.h"
 #include "inside.h"
 
 /*
@@ -112,6 +113,7 @@ struct figures {
 	double first, first_turn;   /**< the first apply, and the longest that it held the loop */
 	double routes, routes_turn; /**< from there until all next hops are known */
 	double p50, p99, longest;   /**< single changes */
+	double look, sweep;         /**< each second, and every ten while slots move */
 	double map_mib, agent_mib;
 };
 
@@ -124,6 +126,16 @@ static double resident_mib(void)
 		errx(1, "/proc/self/statm");
 	fclose(file);
 	return (double)resident * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
+}
+
+/** What the writer does each second, so many seconds from now. @return nanoseconds */
+static double look(struct fl_agent *agent, uint32_t seconds)
+{
+	uint64_t begin = fl_clock_mono_ns();
+
+	if (fl_writer_tick(agent->writer, fl_clock_boot_s() + seconds) < 0)
+		errx(1, "the writer cannot look");
+	return (double)(fl_clock_mono_ns() - begin);
 }
 
 static void measure(struct fl_agent *agent, struct fl_service **services, struct figures *ret)
@@ -140,6 +152,8 @@ static void measure(struct fl_agent *agent, struct fl_service **services, struct
 	ret->p50 = bench_quantile(ns, CHANGES, 0.5);
 	ret->p99 = bench_quantile(ns, CHANGES, 0.99);
 	ret->longest = bench_quantile(ns, CHANGES, 1);
+	ret->look = look(agent, 1);
+	ret->sweep = look(agent, 15);
 	ret->map_mib = (double)bench_inside_map_bytes(agent) / (1 << 20);
 }
 
@@ -152,16 +166,18 @@ static json_t *report(const struct figures *f)
 	       "  then until all next hops are known   %8.0f ms, the loop held for %.0f ms at "
 	       "most\n"
 	       "  one endpoint changes, of %d times:   p50 %.2f ms, p99 %.2f ms, longest %.2f ms\n"
+	       "  each second, while slots move        %8.1f ms, and a sweep every ten: %.1f ms\n"
 	       "  memory                               maps %.0f MiB, agent %.0f MiB beside them\n",
 		SERVICES, ENDPOINTS, SLOTS, f->first / 1e6, f->first_turn / 1e6, f->routes / 1e6,
 		f->routes_turn / 1e6, CHANGES, f->p50 / 1e6, f->p99 / 1e6, f->longest / 1e6,
-		f->map_mib, f->agent_mib);
-	return json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f}", "services",
-		SERVICES, "endpoints", SERVICES * ENDPOINTS, "first_apply_ms", f->first / 1e6,
-		"first_apply_longest_turn_ms", f->first_turn / 1e6, "routes_ms", f->routes / 1e6,
-		"routes_longest_turn_ms", f->routes_turn / 1e6, "changes", CHANGES, "p50_ms",
-		f->p50 / 1e6, "p99_ms", f->p99 / 1e6, "longest_ms", f->longest / 1e6, "maps_mib",
-		f->map_mib, "agent_mib", f->agent_mib);
+		f->look / 1e6, f->sweep / 1e6, f->map_mib, f->agent_mib);
+	return json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
+		"services", SERVICES, "endpoints", SERVICES * ENDPOINTS, "first_apply_ms",
+		f->first / 1e6, "first_apply_longest_turn_ms", f->first_turn / 1e6, "routes_ms",
+		f->routes / 1e6, "routes_longest_turn_ms", f->routes_turn / 1e6, "changes", CHANGES,
+		"p50_ms", f->p50 / 1e6, "p99_ms", f->p99 / 1e6, "longest_ms", f->longest / 1e6,
+		"look_ms", f->look / 1e6, "sweep_ms", f->sweep / 1e6, "maps_mib", f->map_mib,
+		"agent_mib", f->agent_mib);
 }
 
 json_t *bench_scale(void)

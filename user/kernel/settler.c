@@ -197,13 +197,39 @@ static void note_table(struct fl_settler *settler, fl_region region)
 	}
 }
 
-static void note_tables(struct fl_settler *settler)
+/** Services that numbers which rest belonged to, by number. */
+struct owners {
+	const struct fl_maps *maps;
+	bool *has;
+};
+
+static void note_owner(void *context, uint32_t endpoint)
 {
-	for (uint32_t id = 1; id <= settler->maps->limits.services; id++)
-		for (int family = 0; family < FL_FAMILIES; family++) {
-			note_table(settler, settler->maps->services[id].region[family]);
-			note_table(settler, settler->maps->services[id].old_region[family]);
+	const struct owners *owners = context;
+	uint32_t service = owners->maps->endpoints[endpoint].service;
+
+	if (service <= owners->maps->limits.services)
+		owners->has[service] = true;
+}
+
+/* Only the slots of its own service can hold an endpoint, and only of those that rest
+ * does anybody want to know. @return 0, -ENOMEM */
+static int note_tables(struct fl_settler *settler)
+{
+	const struct fl_maps *maps = settler->maps;
+	struct owners owners = { .maps = maps,
+		.has = calloc(maps->limits.services + 1ull, sizeof(*owners.has)) };
+
+	if (!owners.has)
+		return -ENOMEM;
+	fl_ids_for_resting(settler->ids, note_owner, &owners);
+	for (uint32_t id = 1; id <= maps->limits.services; id++)
+		for (int family = 0; family < FL_FAMILIES && owners.has[id]; family++) {
+			note_table(settler, maps->services[id].region[family]);
+			note_table(settler, maps->services[id].old_region[family]);
 		}
+	free(owners.has);
+	return 0;
 }
 
 /* The walk over one of the two tables of pins. */
@@ -317,8 +343,9 @@ int fl_settler_sweep(struct fl_settler *settler, uint32_t now_s, struct fl_write
 	settler->swept_s = now_s;
 	if (r < 0)
 		return r;
-	note_tables(settler);
-	r = sweep_pins(settler, now_s);
+	r = note_tables(settler);
+	if (r == 0)
+		r = sweep_pins(settler, now_s);
 	if (r < 0) {
 		fl_settle_give_up(settler->settle);
 		return r;

@@ -48,7 +48,7 @@ void fl_settler_tick(struct fl_settler *settler, uint32_t now_s, struct fl_write
  */
 bool fl_settler_sweep_is_due(const struct fl_settler *settler, bool any_resting, uint32_t now_s);
 /**
- * Walk all tables and pins, when it is due.
+ * Walk all pins, and the tables whose endpoints left, when it is due.
  * @param writes  counts are added
  * @return 0, -ENOMEM, -errno; on failure nothing was settled
  */

@@ -342,6 +342,16 @@ size_t fl_ids_resting(
 	return count;
 }
 
+void fl_ids_for_resting(
+	const struct fl_ids *ids, void (*each)(void *context, uint32_t endpoint), void *context)
+{
+	const struct entry *entry;
+
+	DL_FOREACH(ids->resting, entry) {
+		each(context, entry->id);
+	}
+}
+
 void fl_ids_rested(struct fl_ids *ids, uint32_t id)
 {
 	if (!fl_ids_is_resting(ids, id))

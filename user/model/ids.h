@@ -57,6 +57,9 @@ bool fl_ids_is_resting(const struct fl_ids *ids, uint32_t endpoint);
  * `ret` */
 size_t fl_ids_resting(
 	const struct fl_ids *ids, uint32_t released_before_s, uint32_t *ret, size_t room);
+/** Call `each` with every number that rests. */
+void fl_ids_for_resting(
+	const struct fl_ids *ids, void (*each)(void *context, uint32_t endpoint), void *context);
 /** Nothing in the kernel holds it: it may be given out again. Without effect on
  * one that does not rest, since it may have come back into use meanwhile. */
 void fl_ids_rested(struct fl_ids *ids, uint32_t id);
