@@ -70,11 +70,13 @@ static void sort_by_name(struct fl_service **services, size_t count)
 
 /* ------------------------------------------------------------ conflicts, in words */
 
-/* "web at services.d/web.yaml:3:5" */
+/* "web at services.d/web.yaml:3:5"; what is no file has no lines. */
 static void say_where(
 	const struct fl_service *service, unsigned line, unsigned column, char *buffer, size_t size)
 {
-	if (service->file)
+	if (service->file && !line)
+		snprintf(buffer, size, "%s at %s", service->name, service->file);
+	else if (service->file)
 		snprintf(
 			buffer, size, "%s at %s:%u:%u", service->name, service->file, line, column);
 	else

@@ -10,7 +10,7 @@
 #include "config/services.h"
 #include "model/merger.h"
 
-#define SOURCES 3
+#define SOURCES 4
 
 static const struct fl_limits wide = { 4096, 65536, 1048576, 1048576 };
 
@@ -140,6 +140,39 @@ Test(model_snapshot, a_frontend_twice)
 	expect_problem(&w, 0,
 		"b.yaml:3:15: services.frontends: 10.0.0.1:80/tcp belongs to another service "
 		"(web at a.yaml:3:15), expected each only once; api is left out");
+	done(&w);
+}
+
+/* Places that are no files: a service of Consul, a key of its store. */
+Test(model_snapshot, conflicts_between_registries)
+{
+	struct world w = { 0 };
+
+	declare(&w, 0, "a.yaml", (const char *const[]){ "web 10.0.0.1:80/tcp 1", NULL });
+	declare(&w, 1, "consul service web",
+		(const char *const[]){ "web 10.0.0.3:80/tcp 1", "api 10.0.0.1:80/tcp 1", NULL });
+	declare(&w, 2, "consul KV services/web",
+		(const char *const[]){ "dns 10.0.0.9:80/tcp 1", NULL });
+	declare(&w, 3, "d.yaml", (const char *const[]){ "dns 10.0.0.8:80/tcp 1", NULL });
+	for (size_t i = 1; i < 3; i++)
+		for (size_t j = 0; j < w.services[i].count; j++) {
+			struct fl_service *service = w.services[i].items[j];
+
+			service->line = service->column = 0;
+			service->frontends[0].line = service->frontends[0].column = 0;
+		}
+	merge(&w, 4, &wide);
+	expect_problem(&w, 0,
+		"consul service web: services.name: web is the name of another service (web at "
+		"a.yaml:2:3), expected each only once; this one is left out");
+	expect_problem(&w, 1,
+		"consul service web: services.frontends: 10.0.0.1:80/tcp belongs to another "
+		"service "
+		"(web at a.yaml:3:15), expected each only once; api is left out");
+	expect_problem(&w, 2,
+		"d.yaml:2:3: services.name: dns is the name of another service (dns at consul KV "
+		"services/web), expected each only once; this one is left out");
+	cr_expect_eq(w.problems.count, 3);
 	done(&w);
 }
 
