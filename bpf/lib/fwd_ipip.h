@@ -113,7 +113,7 @@ static __always_inline int ipip_wrap(
 	if (unlikely(outer + header > (void *)(long)p->ctx->data_end))
 		return -FL_DROP_INTERNAL;
 
-	frame_write(eth, hop->dmac, hop->smac, tags, &saved,
+	frame_write(eth, (const __u32 *)hop->dmac, tags, &saved,
 		family == FL_IPV4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6));
 	if (family == FL_IPV4)
 		outer_ipv4(p, outer, hop, class);

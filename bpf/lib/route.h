@@ -18,15 +18,18 @@
 #endif
 
 struct hop {
-	__u8 dmac[6];
-	__u8 smac[6];
+	__u32 macs[3]; /**< of who gets the frame and of who sends it, as a frame has them */
 	__u32 ifindex;
 	__u32 mtu; /**< 0 = checked already */
 };
 
 static __always_inline void hop_from_row(struct hop *hop, const struct fl_nexthop_row *row)
 {
-	__builtin_memcpy(hop->dmac, row->dmac, sizeof(hop->dmac) + sizeof(hop->smac));
+	const __u32 *macs = (const __u32 *)row->dmac;
+
+	hop->macs[0] = macs[0];
+	hop->macs[1] = macs[1];
+	hop->macs[2] = macs[2];
 	hop->ifindex = row->ifindex;
 	hop->mtu = row->mtu;
 }
@@ -67,8 +70,8 @@ static __noinline int hop_ask(
 	if (answer != BPF_FIB_LKUP_RET_SUCCESS)
 		return -FL_DROP_NO_ROUTE;
 
-	__builtin_memcpy(ret->dmac, fib.dmac, sizeof(ret->dmac));
-	__builtin_memcpy(ret->smac, fib.smac, sizeof(ret->smac));
+	__builtin_memcpy(ret->macs, fib.dmac, ETH_ALEN);
+	__builtin_memcpy((__u8 *)ret->macs + ETH_ALEN, fib.smac, ETH_ALEN);
 	ret->ifindex = fib.ifindex;
 	ret->mtu = 0;
 	return 0;
@@ -106,18 +109,28 @@ static __always_inline int frame_tags_read(const struct pkt *p, struct frame_tag
 	return 0;
 }
 
+/** Both MACs by words: the compiler copies arrays of bytes byte by byte. */
+static __always_inline void frame_write_macs(void *eth, const __u32 *macs)
+{
+	__u32 *word = eth;
+
+	word[0] = macs[0];
+	word[1] = macs[1];
+	word[2] = macs[2];
+}
+
 /**
  * Write the Ethernet header and the tags that are kept.
  * @param eth   start of the frame, in which there is room for all tags
+ * @param macs  as struct hop has them
  * @param type  EtherType of the IP header that follows
  */
-static __always_inline void frame_write(struct ethhdr *eth, const __u8 *dmac, const __u8 *smac,
-	__u32 count, const struct frame_tags *tags, __be16 type)
+static __always_inline void frame_write(struct ethhdr *eth, const __u32 *macs, __u32 count,
+	const struct frame_tags *tags, __be16 type)
 {
 	__u32 *word = (void *)eth;
 
-	__builtin_memcpy(eth->h_dest, dmac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, smac, ETH_ALEN);
+	frame_write_macs(eth, macs);
 	if (likely(!count)) {
 		eth->h_proto = type;
 		return;
@@ -155,7 +168,6 @@ static __always_inline int frame_send(struct pkt *p, const struct hop *hop)
 	eth = (void *)(long)p->ctx->data;
 	if (unlikely((void *)(eth + 1) > (void *)(long)p->ctx->data_end))
 		return -FL_DROP_INTERNAL;
-	__builtin_memcpy(eth->h_dest, hop->dmac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, hop->smac, ETH_ALEN);
+	frame_write_macs(eth, hop->macs);
 	return frame_leave(p, hop->ifindex);
 }
