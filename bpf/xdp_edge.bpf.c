@@ -9,6 +9,7 @@
  */
 #include <linux/errno.h>
 
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/count.h"
 #include "lib/exit.h"

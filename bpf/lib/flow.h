@@ -67,8 +67,3 @@ static __always_inline bool tcp_opens(__u8 flags)
 {
 	return (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
-
-static __always_inline __u32 clock_boot_s(void)
-{
-	return bpf_ktime_get_boot_ns() / 1000000000ull;
-}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include "lib/clock.h"
 #include "lib/count.h"
 #include "lib/flow.h"
 #include "lib/nat_connect.h"
@@ -107,7 +108,7 @@ static __always_inline int nat_reply(struct pkt *p, bool explain)
 	key = entry->to;
 	if (explain)
 		return -FL_SENT_REPLY;
-	nat_touch(entry, p->proto, p->tcp_flags, clock_boot_s());
+	nat_touch(entry, p->proto, p->tcp_flags, clock_packet_s());
 	err = hop_ask(p->ctx, &key, p->family, p->ip_len, &hop);
 	if (err && err != -FL_PASS_NEIGHBOUR)
 		return err;

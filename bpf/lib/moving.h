@@ -4,6 +4,7 @@
 #include <linux/errno.h>
 
 #include "fairlead/slot.h"
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/flow.h"
 #include "lib/maps.h"
@@ -380,7 +381,7 @@ __noinline __u64 moving_decide(
 		.index = index,
 		.hash = hash,
 		.service = service,
-		.second = clock_boot_s(),
+		.second = clock_packet_s(),
 		.packet = MOVING_ASK_PACKET(ask),
 		.family = MOVING_ASK_FAMILY(ask),
 		.explain = MOVING_ASK_EXPLAIN(ask),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include "lib/clock.h"
 #include "lib/flow.h"
 #include "lib/nat_open.h"
 #include "lib/nat_table.h"
@@ -66,7 +67,7 @@ enum nat_verdict {
 
 /**
  * Judge the connection that a packet was found to belong to.
- * @param reply  its entry for answers; NULL = that is gone
+ * @param reply  its entry for answers, if the packet opens; NULL = that is gone
  * @return enum nat_verdict, or a negative reason
  */
 static __always_inline int nat_judge(const struct nat_connect *c, const struct fl_nat_entry *entry,
@@ -154,7 +155,7 @@ __noinline int nat_connect(struct nat_connect *c)
 {
 	struct fl_nat_entry *entry, *reply;
 	struct nat_open o = { 0 };
-	__u32 now_s = clock_boot_s();
+	__u32 now_s = clock_packet_s();
 	__u8 proto;
 	int verdict;
 
@@ -170,7 +171,8 @@ __noinline int nat_connect(struct nat_connect *c)
 
 	c->endpoint = entry->endpoint;
 	fl_flow_reverse(&entry->to, &o.reply);
-	reply = nat_find(&o.reply);
+	/* Only who may begin anew asks what the other direction knows. */
+	reply = tcp_opens(c->tcp_flags) ? nat_find(&o.reply) : NULL;
 	verdict = nat_judge(c, entry, reply, now_s);
 	if (verdict < 0)
 		return verdict;

@@ -96,7 +96,7 @@ static long nat_try(__u32 index, struct nat_open *o)
 	}
 	/* Looked at after the insert: a table that became an older one meanwhile
 	 * cannot hide the pair's owner then. */
-	if (nat_find_from(1, &o->reply)) {
+	if (nat_find_from(1, &o->reply, &n)) {
 		bpf_map_delete_elem(table, &o->reply);
 		return 0;
 	}

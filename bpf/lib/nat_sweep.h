@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include "lib/clock.h"
 #include "lib/flow.h"
 #include "lib/nat_table.h"
 

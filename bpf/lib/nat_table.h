@@ -10,14 +10,44 @@
  * The tables of nat flows: generations from the newest to the oldest. New
  * entries go to the newest; the two entries of a connection may lie in different
  * ones, so every look-up and every removal goes through all.
+ *
+ * A flow that began before the table grew would pay for a miss in each newer one,
+ * packet after packet. So each CPU remembers, by a few bits of the key, in which
+ * generation it found a flow last, and begins there; it is a hint, which may be wrong.
  */
+#define NAT_HINT_BITS 12
+
+struct nat_hints {
+	__u8 position[1 << NAT_HINT_BITS];
+};
+
+MAP_PERCPU(nat_hints, struct nat_hints, 1);
 
 static __always_inline void *nat_generation(__u32 position)
 {
 	return bpf_map_lookup_elem(&fl_nat, &position);
 }
 
-static __always_inline struct fl_nat_entry *nat_find_from(__u32 first, const struct fl_flow *key)
+/** NULL = no hints are kept. */
+static __always_inline __u8 *nat_hint(const struct fl_flow *key)
+{
+	__u32 zero = 0, hash = key->saddr.word[3] + key->daddr.word[3];
+	struct nat_hints *hints = bpf_map_lookup_elem(&nat_hints, &zero);
+
+	hash = (hash + ((__u32)key->sport << 16 | key->dport)) * 0x9e3779b9u;
+	return hints ? &hints->position[hash >> (32 - NAT_HINT_BITS)] : NULL;
+}
+
+static __always_inline struct fl_nat_entry *nat_find_at(__u32 position, const struct fl_flow *key)
+{
+	void *table = nat_generation(position);
+
+	return table ? bpf_map_lookup_elem(table, key) : NULL;
+}
+
+/** From generation `first` on. @param ret_position  of the entry, if there is one */
+static __always_inline struct fl_nat_entry *nat_find_from(
+	__u32 first, const struct fl_flow *key, __u32 *ret_position)
 {
 	struct fl_nat_entry *entry;
 	__u32 i;
@@ -30,17 +60,31 @@ static __always_inline struct fl_nat_entry *nat_find_from(__u32 first, const str
 			continue;
 		table = nat_generation(i);
 		if (!table)
-			return 0;
+			return NULL;
 		entry = bpf_map_lookup_elem(table, key);
-		if (entry)
+		if (entry) {
+			*ret_position = i;
 			return entry;
+		}
 	}
-	return 0;
+	return NULL;
 }
 
-static __always_inline struct fl_nat_entry *nat_find(const struct fl_flow *key)
+/** The entry of a tuple, or NULL. Not inlined: six look-ups are a lot of code. */
+static __noinline struct fl_nat_entry *nat_find(const struct fl_flow *key)
 {
-	return nat_find_from(0, key);
+	__u8 *hint = nat_hint(key);
+	struct fl_nat_entry *entry = NULL;
+	__u32 position = 0;
+
+	if (hint && *hint)
+		entry = nat_find_at(*hint, key);
+	if (entry)
+		return entry;
+	entry = nat_find_from(0, key, &position);
+	if (entry && hint && *hint != position)
+		*hint = position;
+	return entry;
 }
 
 /** Remove an entry from whatever generation holds it.

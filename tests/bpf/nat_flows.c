@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fairlead/slot.h"
 #include "lib/edge.h"
@@ -235,6 +236,56 @@ Test(nat_flows, udp)
 	edge_state(2, FL_MAINTENANCE);
 	cr_assert_eq(datagram("no endpoint", 1000, &again), 0);
 	cr_assert_eq(edge_nat_entries(), 2, "the flow of a dead endpoint stays");
+	edge_check_sum();
+}
+
+/** Send a datagram of a flow that is there. */
+static void datagram_again(const char *row, const struct tuple *first)
+{
+	struct tuple again;
+
+	cr_assert_eq(datagram(row, 1000, &again), 1, "%s", row);
+	cr_assert_eq(again.sport, first->sport, "%s: another port", row);
+}
+
+/** A flow is found wherever its table stands, twice: with and without the program's hint. */
+Test(nat_flows, generations)
+{
+	enum { OLD, NEW, NEWEST };
+	static const struct {
+		const char *name;
+		uint32_t count;
+		int tables[3];
+	} rows[] = {
+		{ "its table alone", 1, { OLD } },
+		{ "a newer table", 2, { NEW, OLD } },
+		{ "two newer tables", 3, { NEWEST, NEW, OLD } },
+		{ "one newer table went", 2, { NEWEST, OLD } },
+		{ "both went", 1, { OLD } },
+		{ "an older table is before it", 3, { OLD, NEW, NEWEST } },
+	};
+	struct tuple first, other;
+	int fds[3], tables[3];
+	uint32_t i, j;
+
+	edge_open(NULL);
+	edge_world();
+	for (i = 0; i < 3; i++)
+		fds[i] = edge_nat_table_new(1024);
+	edge_nat_place(1, &fds[OLD]);
+	cr_assert_eq(datagram("the first", 1000, &first), 1);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (j = 0; j < rows[i].count; j++)
+			tables[j] = fds[rows[i].tables[j]];
+		edge_nat_place(rows[i].count, tables);
+		datagram_again(rows[i].name, &first);
+		datagram_again(rows[i].name, &first);
+	}
+	edge_nat_place(1, &fds[NEW]);
+	cr_assert_eq(datagram("the table of the flow is gone", 1000, &other), 1);
+	cr_assert_eq(edge_nat_entries(), 2);
+	for (i = 0; i < 3; i++)
+		close(fds[i]);
 	edge_check_sum();
 }
 

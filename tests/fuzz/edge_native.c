@@ -19,6 +19,8 @@ extern const volatile struct fl_edge_conf fl_conf __attribute__((section(".data.
 
 #define ARRAY(name, rows)                                                                          \
 	native_map_init(&name, NATIVE_ARRAY, sizeof(*name.key), sizeof(*name.value), rows)
+#define NOTES(name, rows)                                                                          \
+	native_map_init(&name, NATIVE_NOTES, sizeof(*name.key), sizeof(*name.value), rows)
 #define HASH(name, rows)                                                                           \
 	native_map_init(&name, NATIVE_HASH, sizeof(*name.key), sizeof(*name.value), rows)
 
@@ -50,6 +52,8 @@ void edge_native_open(void)
 	ARRAY(fl_frontend_stats, 128);
 	ARRAY(fl_endpoint_stats, WORLD_ENDPOINTS);
 	ARRAY(frontend_memos, 1);
+	NOTES(packet_clocks, 1);
+	NOTES(nat_hints, 1);
 	native_map_init(&fl_nat, NATIVE_OUTER, sizeof(__u32), sizeof(void *), FL_NAT_GENERATIONS);
 	for (i = 0; i < 2; i++) {
 		void *table = &nat_tables[i];

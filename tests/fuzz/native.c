@@ -87,6 +87,8 @@ uint64_t native_digest(void)
 	size_t i, count;
 
 	for (i = 0; i < map_count; i++) {
+		if (maps[i].kind == NATIVE_NOTES)
+			continue;
 		count = is_hash(&maps[i]) ? maps[i].used : maps[i].entries;
 		digest = digest_add(digest, maps[i].values, count * maps[i].value);
 		digest = digest_add(digest, maps[i].taken, maps[i].used);
@@ -283,6 +285,11 @@ long bpf_loop(__u32 count, void *callback, void *loop_context, __u64 flags)
 __u64 bpf_ktime_get_boot_ns(void)
 {
 	return native_now_s * 1000000000ull;
+}
+
+__u64 bpf_jiffies64(void)
+{
+	return native_now_s + 1; /* 0 is in memory that was never written */
 }
 
 long bpf_redirect_map(void *map, __u64 key, __u64 flags)

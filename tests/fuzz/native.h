@@ -20,6 +20,7 @@
 
 enum native_kind {
 	NATIVE_ARRAY,
+	NATIVE_NOTES, /**< array of what a CPU notes for itself, which decides nothing */
 	NATIVE_HASH,
 	NATIVE_TRIE,  /**< the key begins with a u32 of how many bits count */
 	NATIVE_OUTER, /**< array of pointers to maps */
@@ -30,7 +31,7 @@ void native_map_init(
 	void *declaration, enum native_kind kind, uint32_t key, uint32_t value, uint32_t entries);
 /** Empty every map. */
 void native_reset(void);
-/** Over the contents of all maps. */
+/** Over the contents of all maps but notes. */
 uint64_t native_digest(void);
 
 /** Seconds that the boot clock shows. */

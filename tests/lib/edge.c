@@ -76,7 +76,7 @@ static void attach_pass(void)
 	close(fd);
 }
 
-static int nat_table_new(uint32_t size)
+int edge_nat_table_new(uint32_t size)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
 	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, "nat_test", sizeof(struct fl_flow),
@@ -275,19 +275,27 @@ void edge_nexthop(uint32_t id, uint32_t ifindex, const char *src, uint16_t mtu, 
 	write_row(edge->maps.fl_nexthops, id, &row);
 }
 
-void edge_nat_tables(uint32_t count, const uint32_t sizes[])
+void edge_nat_place(uint32_t count, const int tables[])
 {
 	int nat = map_fd(edge->maps.fl_nat);
 	uint32_t i;
 
 	for (i = 0; i < FL_NAT_GENERATIONS; i++)
 		bpf_map_delete_elem(nat, &i);
-	for (i = 0; i < count; i++) {
-		int fd = nat_table_new(sizes[i]);
+	for (i = 0; i < count; i++)
+		cr_assert_eq(bpf_map_update_elem(nat, &i, &tables[i], 0), 0, "nat: %m");
+}
 
-		cr_assert_eq(bpf_map_update_elem(nat, &i, &fd, 0), 0, "nat: %m");
-		close(fd);
-	}
+void edge_nat_tables(uint32_t count, const uint32_t sizes[])
+{
+	int tables[FL_NAT_GENERATIONS] = { 0 };
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		tables[i] = edge_nat_table_new(sizes[i]);
+	edge_nat_place(count, tables);
+	for (i = 0; i < count; i++)
+		close(tables[i]);
 	for (i = 0; i < 256; i++)
 		write_row(edge->maps.fl_nat_used, i, &(struct fl_nat_used_row){ 0 });
 }

@@ -63,6 +63,11 @@ void edge_nat_tables(uint32_t count, const uint32_t sizes[]);
 void edge_nat_reset(void);
 /** Descriptor of a generation; -1 = there is none. The caller closes it. */
 int edge_nat_table(uint32_t position);
+/** Put tables at the first positions, newest first, and nothing behind them. The
+ * descriptors stay the caller's. */
+void edge_nat_place(uint32_t count, const int tables[]);
+/** A table that is not placed yet. The caller closes it. */
+int edge_nat_table_new(uint32_t size);
 uint32_t edge_nat_used(uint32_t endpoint, uint8_t proto);
 /** Entries over all generations. */
 uint32_t edge_nat_entries(void);

@@ -30,6 +30,7 @@ long bpf_map_delete_elem(void *map, const void *key);
 long bpf_for_each_map_elem(void *map, void *callback, void *context, __u64 flags);
 long bpf_loop(__u32 count, void *callback, void *context, __u64 flags);
 __u64 bpf_ktime_get_boot_ns(void);
+__u64 bpf_jiffies64(void);
 long bpf_xdp_adjust_head(struct xdp_md *ctx, int delta);
 long bpf_redirect_map(void *map, __u64 key, __u64 flags);
 long bpf_fib_lookup(void *ctx, struct bpf_fib_lookup *params, int size, __u32 flags);
