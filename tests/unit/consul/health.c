@@ -378,15 +378,14 @@ static const struct {
 		"[" SAYS("a", META("frontends", "x")) "," SAYS(
 			"b", META("frontends", "y")) "," SAYS("c", META("frontends", "y")) "]",
 		"frontends=y",
-		"instances disagree about frontends: a on n1 says x (as do 1), b on n1 "
-		"says y (as do "
-		"2), which counts" },
+		"instances disagree about frontends: a on n1 says x (1 in all), b on n1 says y "
+		"(2 in all), which counts" },
 	{ "of as many the first by name counts, whatever their order",
 		"[" SAYS("z", META("frontends", "x")) "," SAYS(
 			"b", META("frontends", "y")) "," SAYS("a",
 			META("frontends", "x")) "," SAYS("c", META("frontends", "y")) "]",
 		"frontends=x",
-		"instances disagree about frontends: b on n1 says y (as do 2), a on n1 "
+		"instances disagree about frontends: b on n1 says y (2 in all), a on n1 "
 		"says x" },
 	{ "an instance that cannot be used has no say",
 		"[" SAYS(

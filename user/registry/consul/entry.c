@@ -12,6 +12,7 @@ int fl_consul_entry_init(struct fl_consul_entry *entry, const char *name)
 {
 	*entry = (struct fl_consul_entry){ .name = strdup(name) };
 	snprintf(entry->file, sizeof(entry->file), "consul service %.128s", name);
+	fl_consul_plain(entry->file);
 	return entry->name ? 0 : -ENOMEM;
 }
 

@@ -76,6 +76,14 @@ static void show(const char *text, char buffer[FL_NODE_TEXT])
 	fl_node_show(&node, buffer);
 }
 
+char *fl_consul_plain(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	return text;
+}
+
 char *fl_consul_instance_show(
 	const char *id, const char *node, char buffer[FL_CONSUL_INSTANCE_TEXT])
 {

@@ -64,6 +64,9 @@ static inline const char *fl_consul_text(const struct fl_consul_health *health, 
 	return offset ? health->texts.data + offset : NULL;
 }
 
+/** Put '?' in place of control characters: names in Consul may have any. @return `text` */
+char *fl_consul_plain(char *text);
+
 /** "web-1 on n1", fit for a message. @return `buffer` */
 #define FL_CONSUL_INSTANCE_TEXT 160
 char *fl_consul_instance_show(

@@ -10,6 +10,7 @@
 #include "core/base64.h"
 #include "core/cleanup.h"
 #include "core/json_pull.h"
+#include "registry/consul/health.h"
 
 /* One answer as it is read. */
 struct reading {
@@ -55,7 +56,7 @@ void fl_consul_definitions_done(fl_consul_definitions *definitions)
 char *fl_consul_kv_file(const char *prefix, const char *name, char buffer[FL_CONSUL_FILE_TEXT])
 {
 	snprintf(buffer, FL_CONSUL_FILE_TEXT, "consul KV %.256s/%.512s", prefix, name);
-	return buffer;
+	return fl_consul_plain(buffer);
 }
 
 /* ----------------------------------------------------------------- definitions */

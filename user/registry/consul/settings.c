@@ -113,20 +113,28 @@ int fl_consul_votes_add(fl_consul_votes *votes, const char *const *values, const
 	return votes->count < FL_CONSUL_VOTES_MAX ? add_new(votes, values, by) : 0;
 }
 
+static void show(const char *value, char buffer[FL_NODE_TEXT])
+{
+	struct fl_node node = { .kind = FL_NODE_SCALAR, .text = value ? value : "nothing" };
+
+	fl_node_show(&node, buffer);
+}
+
 /* Say in which option two differ first, since that is what somebody has to mend. */
 static void tell_loser(const struct fl_consul_vote *loser, const struct fl_consul_vote *winner,
 	const char *file, struct fl_problems *problems)
 {
+	char lost[FL_NODE_TEXT], won[FL_NODE_TEXT];
 	int at = 0;
 
 	while (is_same_text(loser->said.values[at], winner->said.values[at]))
 		at++;
+	show(loser->said.values[at], lost);
+	show(winner->said.values[at], won);
 	fl_problem_warn(problems, (struct fl_place){ .file = file },
-		"instances disagree about %s: %s says %.200s (as do %zu), %s says %.200s (as do "
-		"%zu), which counts",
-		fl_consul_setting_keys[at], loser->first,
-		loser->said.values[at] ? loser->said.values[at] : "nothing", loser->count,
-		winner->first, winner->said.values[at] ? winner->said.values[at] : "nothing",
+		"instances disagree about %s: %s says %s (%zu in all), %s says %s (%zu in all), "
+		"which counts",
+		fl_consul_setting_keys[at], loser->first, lost, loser->count, winner->first, won,
 		winner->count);
 }
 
