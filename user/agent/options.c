@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/defaults.h"
+
 static const struct fl_agent_option rows[] = {
 	{ "--config", "-c", "FILE", "configuration file (default " FL_CONFIG_DEFAULT ")" },
 	{ "--check", NULL, NULL, "check the configuration, print every error, and exit" },

@@ -8,8 +8,6 @@
  * The command line of fairleadd. Each option is a row; --help and the check of
  * fairleadd(8) come from the rows.
  */
-#define FL_CONFIG_DEFAULT "/etc/fairlead/fairlead.yaml"
-
 enum fl_agent_mode {
 	FL_AGENT_RUN,
 	FL_AGENT_CHECK,

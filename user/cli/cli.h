@@ -21,9 +21,7 @@ struct fl_cli {
 	const char *bpffs;  /**< --bpffs or FAIRLEAD_BPFFS; NULL = the agent's, or the default */
 };
 
-#define FL_CLI_SOCKET_DEFAULT "/run/fairlead/fairleadd.sock"
-#define FL_CLI_BPFFS_DEFAULT  "/sys/fs/bpf/fairlead"
-#define FL_CLI_ARGUMENTS_MAX  8
+#define FL_CLI_ARGUMENTS_MAX 8
 
 /** Exit codes of the contract. */
 enum { FL_EXIT_OK = 0, FL_EXIT_REFUSED = 1, FL_EXIT_USAGE = 2, FL_EXIT_NO_AGENT = 3 };

@@ -6,6 +6,7 @@
 
 #include "control/client.h"
 #include "core/cleanup.h"
+#include "core/defaults.h"
 
 /* Order is preference: "s" is service, "st" is status, "e" is endpoint. It stays
  * as it is; what is new goes to the end. */
@@ -87,10 +88,10 @@ static void help_all(FILE *out)
 	      "  -j, --json          print JSON\n"
 	      "  -p, --pretty        print JSON over several lines\n"
 	      "      --socket PATH   the agent's socket, default $FAIRLEAD_SOCKET, else\n"
-	      "                      " FL_CLI_SOCKET_DEFAULT "\n"
+	      "                      " FL_SOCKET_DEFAULT "\n"
 	      "      --bpffs PATH    where the maps are pinned, default $FAIRLEAD_BPFFS, else "
 	      "what\n"
-	      "                      the agent says, else " FL_CLI_BPFFS_DEFAULT "\n"
+	      "                      the agent says, else " FL_BPFFS_DEFAULT "\n"
 	      "  -V, --version       print the version\n"
 	      "  -h, --help          this, or what the object has\n\n"
 	      "Exit status: 0 done, 1 refused or not found, 2 wrong usage, 3 no agent.\n",

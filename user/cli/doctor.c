@@ -6,9 +6,8 @@
 #include "cli/commands.h"
 #include "cli/table.h"
 #include "core/cleanup.h"
+#include "core/defaults.h"
 #include "kernel/doctor.h"
-
-#define CONFIG_DEFAULT "/etc/fairlead/fairlead.yaml"
 
 /* Whose interfaces and directories are meant: as told, else the running agent's, else
  * the usual file, else none. @return to be freed, or NULL */
@@ -24,8 +23,8 @@ static char *choose_config(const struct fl_cli *cli, const char *told)
 		json_is_string(json_object_get(status, "config")))
 		file = strdup(json_string_value(json_object_get(status, "config")));
 	json_decref(status);
-	if (!file && access(CONFIG_DEFAULT, R_OK) == 0)
-		file = strdup(CONFIG_DEFAULT);
+	if (!file && access(FL_CONFIG_DEFAULT, R_OK) == 0)
+		file = strdup(FL_CONFIG_DEFAULT);
 	return file;
 }
 

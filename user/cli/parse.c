@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "core/defaults.h"
 
 enum { OPTION_SOCKET = 256, OPTION_BPFFS };
 
@@ -181,7 +182,7 @@ int fl_cli_parse(
 
 	*ret = (struct fl_call){ .what = FL_CALL_RUN };
 	*cli = (struct fl_cli){
-		.socket = from_environment("FAIRLEAD_SOCKET", FL_CLI_SOCKET_DEFAULT),
+		.socket = from_environment("FAIRLEAD_SOCKET", FL_SOCKET_DEFAULT),
 		.bpffs = from_environment("FAIRLEAD_BPFFS", NULL),
 	};
 	r = parse_options(argc, argv, cli, ret, failure);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
+#include "core/defaults.h"
 
 static void find_bpffs(const struct fl_cli *cli, char *buffer)
 {
@@ -14,7 +15,7 @@ static void find_bpffs(const struct fl_cli *cli, char *buffer)
 
 	if (!told && fl_command_get(cli, "/api/v1/status", NULL, &ignored, &status) == 0)
 		told = json_string_value(json_object_get(status, "bpffs"));
-	snprintf(buffer, FL_BPFFS_MAX, "%s", told ? told : FL_CLI_BPFFS_DEFAULT);
+	snprintf(buffer, FL_BPFFS_MAX, "%s", told ? told : FL_BPFFS_DEFAULT);
 	json_decref(status);
 }
 

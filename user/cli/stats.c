@@ -4,7 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/table.h"
-#include "fairlead/reasons.h"
+#include "model/reasons.h"
 
 FL_COMMAND(stats)
 {
@@ -14,16 +14,9 @@ FL_COMMAND(stats)
 /* What a reason means; the agent may know ones that we do not. */
 static const char *meaning_of(const char *reason)
 {
-#define FL_REASON_TEXT(symbol, action, name, text) { name, text },
-	static const struct {
-		const char *name, *text;
-	} reasons[] = { FL_REASONS(FL_REASON_TEXT) };
-#undef FL_REASON_TEXT
+	const char *text = fl_reason_text(fl_reason_find(reason));
 
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		if (strcmp(reasons[i].name, reason) == 0)
-			return reasons[i].text;
-	return "-";
+	return text ? text : "-";
 }
 
 /* Reasons that were counted at all, as rows. @return new reference */

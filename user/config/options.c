@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/defaults.h"
+
 #define FIELD(type, member)                                                                        \
 	.offset = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)
 #define LIST(type, member, count) FIELD(type, member), .count_offset = offsetof(struct type, count)
@@ -105,14 +107,14 @@ const struct fl_option fl_options[] = {
 		.help = "how lines are written: for people, or one JSON object each" },
 
 	{ "state_dir", FL_OF_CONFIG, &fl_type_path, FIELD(fl_config, state_dir), .min = 2,
-		.max = 4000, .fallback = "/var/lib/fairlead",
+		.max = 4000, .fallback = FL_STATE_DIR_DEFAULT,
 		.help = "directory of what the agent keeps over a restart; made if absent" },
 	{ "bpffs", FL_OF_CONFIG, &fl_type_path, FIELD(fl_config, bpffs), .min = 2, .max = 4000,
-		.fallback = "/sys/fs/bpf/fairlead",
+		.fallback = FL_BPFFS_DEFAULT,
 		.help = "directory in a bpffs for maps, programs and links; made if absent" },
 
 	{ "control.socket", FL_OF_CONFIG, &fl_type_path, FIELD(fl_config, control_socket), .min = 2,
-		.max = SUN_PATH_MAX, .fallback = "/run/fairlead/fairleadd.sock",
+		.max = SUN_PATH_MAX, .fallback = FL_SOCKET_DEFAULT,
 		.help = "Unix socket that fairlead(8) speaks to" },
 	{ "control.group", FL_OF_CONFIG, &fl_type_text, FIELD(fl_config, control_group), .min = 1,
 		.max = 32, .fallback = "fairlead",

@@ -9,9 +9,7 @@
 #include <yaml.h>
 
 #include "core/cleanup.h"
-
-#define STATE_DIR_DEFAULT "/var/lib/fairlead"
-#define BPFFS_DEFAULT     "/sys/fs/bpf/fairlead"
+#include "core/defaults.h"
 
 /* Where the value of a key belongs, or NULL. */
 static char **place_of(struct fl_paths *paths, const char *key, size_t length)
@@ -112,8 +110,8 @@ int fl_paths_load(const char *file, struct fl_paths *ret)
 	yaml_parser_delete(&parser);
 	if (!whole)
 		read_lines(in, &paths);
-	store(&paths.state_dir, STATE_DIR_DEFAULT, strlen(STATE_DIR_DEFAULT));
-	store(&paths.bpffs, BPFFS_DEFAULT, strlen(BPFFS_DEFAULT));
+	store(&paths.state_dir, FL_STATE_DIR_DEFAULT, strlen(FL_STATE_DIR_DEFAULT));
+	store(&paths.bpffs, FL_BPFFS_DEFAULT, strlen(FL_BPFFS_DEFAULT));
 	if (!paths.state_dir || !paths.bpffs) {
 		fl_paths_done(&paths);
 		return -ENOMEM;

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "kernel/reader.h"
 #include "kernel/routes.h"
+#include "model/reasons.h"
 
 static int outcome(const struct fl_json_text *json)
 {
@@ -216,10 +217,6 @@ int fl_api_service(const struct fl_view *view, const char *name, struct fl_json_
 
 /* ------------------------------------------------------------------ stats */
 
-#define FL_REASON_NAME(symbol, action, name, text) [symbol] = name,
-static const char *const reason_names[] = { FL_REASONS(FL_REASON_NAME) };
-#undef FL_REASON_NAME
-
 static void put_reasons(
 	const struct fl_view *view, enum fl_path path, const char *key, struct fl_json_text *json)
 {
@@ -228,11 +225,11 @@ static void put_reasons(
 		has_map(view, FL_MAP_reasons) && fl_read_reasons(view->maps, path, counts) == 0;
 
 	fl_json_object(json, key);
-	for (int i = 0; i < FL_REASON_COUNT; i++) {
+	for (unsigned i = 0; i < FL_REASON_COUNT; i++) {
 		if (known)
-			fl_json_uint(json, reason_names[i], counts[i]);
+			fl_json_uint(json, fl_reason_name(i), counts[i]);
 		else
-			fl_json_null(json, reason_names[i]);
+			fl_json_null(json, fl_reason_name(i));
 	}
 	fl_json_end(json);
 }

@@ -12,6 +12,7 @@
 #include <linux/sockios.h>
 
 #include "core/cleanup.h"
+#include "core/defaults.h"
 #include "core/log.h"
 #include "kernel/checkup.h"
 #include "kernel/netdev.h"
@@ -50,7 +51,7 @@ static bool ask_ethtool(const char *name, uint32_t command, uint32_t *ret)
 /** Whether the program on the interface is the one an agent pinned. */
 static bool carries_ours(const struct patient *p)
 {
-	const char *bpffs = p->checkup->config ? p->checkup->config->bpffs : "/sys/fs/bpf/fairlead";
+	const char *bpffs = p->checkup->config ? p->checkup->config->bpffs : FL_BPFFS_DEFAULT;
 	struct bpf_prog_info info = { 0 };
 	uint32_t length = sizeof(info);
 	char path[512];

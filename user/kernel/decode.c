@@ -8,21 +8,16 @@
 
 #include "core/addr.h"
 #include "core/clock.h"
-#include "fairlead/reasons.h"
 #include "fairlead/slot.h"
 #include "kernel/rows.h"
 #include "kernel/tables.h"
 #include "kernel/walk.h"
+#include "model/reasons.h"
 #include "model/service.h"
 
 /* ------------------------------------------------------------- common parts */
 
 static const char *const family_names[FL_FAMILIES] = { "ipv4", "ipv6" };
-static const char *const path_names[FL_PATHS] = { "edge", "target", "node" };
-
-#define REASON_NAME(symbol, action, name, text) name,
-static const char *const reason_names[] = { FL_REASONS(REASON_NAME) };
-#undef REASON_NAME
 
 static json_t *decode_time(uint32_t boot_s)
 {
@@ -121,9 +116,9 @@ static json_t *reason_key(const void *key)
 	uint32_t index = *(const uint32_t *)key;
 	uint32_t path = index / FL_REASONS_MAX, reason = index % FL_REASONS_MAX;
 
-	return json_pack("{ss* so}", "path", path < FL_PATHS ? path_names[path] : NULL, "reason",
-		reason < FL_REASON_COUNT ? json_string(reason_names[reason])
-					 : json_integer(reason));
+	return json_pack("{ss* so}", "path", fl_path_name(path), "reason",
+		fl_reason_name(reason) ? json_string(fl_reason_name(reason))
+				       : json_integer(reason));
 }
 
 static json_t *interface_key(const void *key)

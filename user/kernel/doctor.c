@@ -6,11 +6,10 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/defaults.h"
 #include "kernel/bpffs.h"
 #include "kernel/checkup.h"
 #include "kernel/features.h"
-
-#define BPFFS_DEFAULT "/sys/fs/bpf/fairlead"
 
 /* ------------------------------------------------------------------ rows */
 
@@ -64,7 +63,7 @@ static void check_configuration(
 
 static void check_bpffs(struct fl_checkup *checkup)
 {
-	const char *path = checkup->config ? checkup->config->bpffs : BPFFS_DEFAULT;
+	const char *path = checkup->config ? checkup->config->bpffs : FL_BPFFS_DEFAULT;
 
 	if (fl_bpffs_holds(path))
 		fl_checkup_add(checkup, "bpffs", path, FL_CHECK_OK, NULL, "it lies in a bpffs");

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
-#include "fairlead/reasons.h"
+#include "model/reasons.h"
 #include "model/service.h"
 
 /* ----------------------------------------------------------------- question */
@@ -230,11 +230,6 @@ static json_t *or_null(bool is_there, json_t *value)
 	return json_null();
 }
 
-#define REASON_NAME(symbol, action, name, text) name,
-#define REASON_TEXT(symbol, action, name, text) text,
-static const char *const reason_names[] = { FL_REASONS(REASON_NAME) };
-static const char *const reason_texts[] = { FL_REASONS(REASON_TEXT) };
-
 json_t *fl_explanation_json(const struct fl_maps *maps, const struct fl_question *question,
 	const struct fl_explanation *answer)
 {
@@ -249,8 +244,8 @@ json_t *fl_explanation_json(const struct fl_maps *maps, const struct fl_question
 		or_null(has_slot, json_boolean(answer->moving)), "pinned", answer->pinned,
 		"endpoint", endpoint_text(maps, question, answer), "state",
 		or_null(has_endpoint, json_string(fl_state_name((enum fl_state)answer->state))),
-		"reason", known ? reason_names[answer->reason] : "unknown", "forward",
+		"reason", known ? fl_reason_name(answer->reason) : "unknown", "forward",
 		or_null(has_service,
 			json_string(fl_forward_name((enum fl_forward)answer->forward))),
-		"path", "edge", "text", known ? reason_texts[answer->reason] : "");
+		"path", "edge", "text", known ? fl_reason_text(answer->reason) : "");
 }

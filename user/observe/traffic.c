@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernel/reader.h"
+#include "model/reasons.h"
 #include "observe/family.h"
 #include "observe/flows.h"
 #include "observe/metrics.h"
@@ -232,26 +233,18 @@ static void put_reasons(struct writer *w)
 {
 	static const struct fl_metric_family family = { "fairlead_packets", FL_COUNTER, NULL,
 		"Packets seen, by what became of them; each counts once." };
-#define FL_REASON_NAME(symbol, action, name, text) [symbol] = name,
-	static const char *const names[] = { FL_REASONS(FL_REASON_NAME) };
-#undef FL_REASON_NAME
-	static const char *const paths[FL_PATHS] = {
-		[FL_PATH_EDGE] = "edge",
-		[FL_PATH_TARGET] = "target",
-		[FL_PATH_NODE] = "node",
-	};
 	uint64_t counts[FL_REASON_COUNT];
 
 	if (!has_map(w, FL_MAP_reasons))
 		return;
 	fl_family_begin(w->out, w->format, &family);
-	for (int path = 0; path < FL_PATHS; path++) {
+	for (unsigned path = 0; path < FL_PATHS; path++) {
 		if (fl_read_reasons(w->view->maps, path, counts) < 0)
 			continue;
-		for (int i = 0; i < FL_REASON_COUNT; i++) {
+		for (unsigned i = 0; i < FL_REASON_COUNT; i++) {
 			fl_family_name(w->out, &family);
-			fl_family_label(w->out, true, "path", paths[path]);
-			fl_family_label(w->out, false, "reason", names[i]);
+			fl_family_label(w->out, true, "path", fl_path_name(path));
+			fl_family_label(w->out, false, "reason", fl_reason_name(i));
 			fl_family_value(w->out, true, counts[i]);
 		}
 	}

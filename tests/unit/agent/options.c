@@ -6,6 +6,7 @@
 
 #include "agent/options.h"
 #include "core/cleanup.h"
+#include "core/defaults.h"
 
 struct row {
 	const char *name;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "core/defaults.h"
 
 /* Split a line into words as a shell would without quotes. @return argc */
 static int split(char *line, char **argv, int room)
@@ -180,11 +181,11 @@ Test(cli_parse, where_the_agent_is)
 	struct fl_cli cli;
 
 	cr_expect_eq(fl_cli_parse(2, plain, &cli, &call, &failure), 0);
-	cr_expect_str_eq(cli.socket, FL_CLI_SOCKET_DEFAULT);
+	cr_expect_str_eq(cli.socket, FL_SOCKET_DEFAULT);
 	cr_expect_null(cli.bpffs);
 	setenv("FAIRLEAD_SOCKET", "", 1);
 	cr_expect_eq(fl_cli_parse(2, plain, &cli, &call, &failure), 0);
-	cr_expect_str_eq(cli.socket, FL_CLI_SOCKET_DEFAULT, "an empty variable counts as none");
+	cr_expect_str_eq(cli.socket, FL_SOCKET_DEFAULT, "an empty variable counts as none");
 	setenv("FAIRLEAD_SOCKET", "/c", 1);
 	setenv("FAIRLEAD_BPFFS", "/d", 1);
 	cr_expect_eq(fl_cli_parse(2, plain, &cli, &call, &failure), 0);
