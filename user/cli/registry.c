@@ -33,6 +33,7 @@ const struct fl_column fl_registry_columns[] = {
 	{ "SERVICES", "services", FL_COLUMN_NUMBER },
 	{ "ENDPOINTS", "endpoints", FL_COLUMN_NUMBER },
 	{ "HELD", "held.endpoints", FL_COLUMN_NUMBER },
+	{ "REGISTERED", "registered.in_place", FL_COLUMN_NUMBER },
 	{ "LAST ERROR", "last_error", FL_COLUMN_TEXT },
 	{ NULL },
 };

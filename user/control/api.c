@@ -306,6 +306,23 @@ static void put_held(const struct fl_held *held, struct fl_json_text *json)
 	fl_json_end(json);
 }
 
+/* What of ours stands in it; null where nothing ever does. */
+static void put_written(const struct fl_registry *registry, struct fl_json_text *json)
+{
+	struct fl_written written;
+
+	if (!fl_registry_written(registry, &written)) {
+		fl_json_null(json, "registered");
+		return;
+	}
+	fl_json_object(json, "registered");
+	fl_json_uint(json, "wanted", written.wanted);
+	fl_json_uint(json, "in_place", written.in_place);
+	fl_json_string(json, "lock", written.lock);
+	fl_json_string(json, "error", *written.error ? written.error : NULL);
+	fl_json_end(json);
+}
+
 static void put_registry(const struct fl_registry *registry, struct fl_json_text *json)
 {
 	uint64_t now_ms = fl_clock_real_ms();
@@ -328,6 +345,7 @@ static void put_registry(const struct fl_registry *registry, struct fl_json_text
 	fl_json_uint(json, "endpoints", endpoints);
 	put_held(registry->held, json);
 	fl_json_string(json, "last_error", *registry->last_error ? registry->last_error : NULL);
+	put_written(registry, json);
 	fl_json_uint(json, "updates", registry->updates);
 	fl_json_bool(json, "restored", registry->restored && !registry->published);
 	fl_json_list(json, "problems");

@@ -90,6 +90,31 @@ static void warn_registries(const struct fl_view *view, struct fl_json_text *jso
 	finish(&kind, "registries that are held back or have not answered");
 }
 
+static void warn_registering(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct kind kind = { .json = json };
+
+	for (size_t i = 0; view->registries && i < view->registries->count; i++) {
+		struct fl_written written;
+
+		if (fl_registry_written(view->registries->registries[i], &written) &&
+			*written.error)
+			warn(&kind, "registry %s: not all is written: %s",
+				view->registries->registries[i]->config->name, written.error);
+	}
+	for (size_t i = 0; view->applied && i < view->applied->service_count; i++) {
+		const struct fl_service *service = view->applied->services[i];
+		const char *name = service->registration.registry;
+
+		if (name && !fl_registry_is_written(view->config, name))
+			warn(&kind,
+				"service %s: register: %s names no consul registry of the "
+				"configuration: it is not registered",
+				service->name, name);
+	}
+	finish(&kind, "services that are not registered");
+}
+
 static void warn_services(const struct fl_view *view, struct fl_json_text *json)
 {
 	struct kind kind = { .json = json };
@@ -259,6 +284,7 @@ void fl_warnings_write(const struct fl_view *view, struct fl_json_text *json)
 {
 	warn_paths(view, json);
 	warn_registries(view, json);
+	warn_registering(view, json);
 	warn_dns(view, json);
 	warn_services(view, json);
 	warn_replies(view, json);

@@ -46,6 +46,22 @@ static int declare(const struct fl_scan *scan, struct fl_problems *problems, dec
 	return 0;
 }
 
+static void check_registering(const struct fl_config *config, const struct fl_snapshot *snapshot,
+	struct fl_problems *problems)
+{
+	for (size_t i = 0; i < snapshot->service_count; i++) {
+		const struct fl_service *service = snapshot->services[i];
+		const char *name = service->registration.registry;
+
+		if (name && !fl_registry_is_written(config, name))
+			fl_problem_add(problems,
+				(struct fl_place){ service->file, service->line, service->column },
+				"services.register: %s is no registry that services are written "
+				"into, expected the name of a consul registry of the configuration",
+				name);
+	}
+}
+
 static int check_all(const struct fl_config *config, struct fl_scan **scans,
 	struct fl_problems *problems, declaration_vec *declarations)
 {
@@ -67,6 +83,8 @@ static int check_all(const struct fl_config *config, struct fl_scan **scans,
 	if (r == 0)
 		r = fl_snapshot_merge(declarations->items, declarations->count, &config->limits, 0,
 			problems, &snapshot);
+	if (r == 0)
+		check_registering(config, snapshot, problems);
 	fl_snapshot_unref(snapshot);
 	return r;
 }

@@ -29,6 +29,14 @@
  */
 struct fl_registry;
 
+/** What of ours stands in a registry. */
+struct fl_written {
+	size_t wanted;     /**< instances that shall be registered by this node, now */
+	size_t in_place;   /**< of these, as the registry last confirmed */
+	const char *lock;  /**< "held", "elsewhere", "unknown"; NULL = none is configured */
+	const char *error; /**< why the last attempt failed; "" = it did not. Borrowed */
+};
+
 struct fl_registry_driver {
 	const char *type; /**< the key in `registries:` */
 	bool remote;      /**< guarded, and kept on disk */
@@ -43,6 +51,8 @@ struct fl_registry_driver {
 	/** A snapshot is in force, and every registry has had its say in it: what shall be
 	 * written into this one can be. NULL = it is never written. Borrowed. */
 	void (*applied)(struct fl_registry *registry, const struct fl_snapshot *snapshot);
+	/** How the writing goes. NULL = it is never written */
+	void (*written)(const struct fl_registry *registry, struct fl_written *ret);
 };
 
 /** One registry of the configuration, alive. Owned by set.c. It never moves. */

@@ -35,6 +35,10 @@ int fl_registry_set_start(struct fl_registry_set *set, uv_loop_t *loop,
 int fl_registry_set_configure(struct fl_registry_set *set, const struct fl_config *config);
 /** Look again now (SIGHUP). */
 void fl_registry_set_refresh(struct fl_registry_set *set);
+/** What of ours stands in a registry. @return false = nothing is ever written into it */
+bool fl_registry_written(const struct fl_registry *registry, struct fl_written *ret);
+/** Whether the configuration has a registry of that name into which services are written. */
+bool fl_registry_is_written(const struct fl_config *config, const char *name);
 /** Tell every registry that writes what is in force. */
 void fl_registry_set_applied(struct fl_registry_set *set, const struct fl_snapshot *snapshot);
 /** Stop and free all; the loop must go on until their handles are closed. */

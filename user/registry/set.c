@@ -242,6 +242,28 @@ void fl_registry_set_refresh(struct fl_registry_set *set)
 			set->registries[i]->driver->refresh(set->registries[i]);
 }
 
+bool fl_registry_written(const struct fl_registry *registry, struct fl_written *ret)
+{
+	*ret = (struct fl_written){ .error = "" };
+	if (!registry->driver || !registry->driver->written)
+		return false;
+	if (registry->running)
+		registry->driver->written(registry, ret);
+	return true;
+}
+
+bool fl_registry_is_written(const struct fl_config *config, const char *name)
+{
+	for (size_t i = 0; i < config->registry_count; i++) {
+		const struct fl_registry_driver *driver =
+			find_driver(config->registries[i]->type);
+
+		if (driver && driver->applied && strcmp(config->registries[i]->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 void fl_registry_set_applied(struct fl_registry_set *set, const struct fl_snapshot *snapshot)
 {
 	for (size_t i = 0; i < set->count; i++)

@@ -606,6 +606,14 @@ static void applied(struct fl_registry *registry, const struct fl_snapshot *snap
 		fl_consul_writer_applied(c->writer, snapshot);
 }
 
+static void written(const struct fl_registry *registry, struct fl_written *ret)
+{
+	const struct consul *c = registry->state;
+
+	if (c->writer)
+		fl_consul_writer_written(c->writer, ret);
+}
+
 extern const struct fl_registry_driver fl_registry_consul;
 const struct fl_registry_driver fl_registry_consul = {
 	.type = "consul",
@@ -614,4 +622,5 @@ const struct fl_registry_driver fl_registry_consul = {
 	.stop = stop,
 	.refresh = refresh,
 	.applied = applied,
+	.written = written,
 };

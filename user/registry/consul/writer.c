@@ -101,3 +101,25 @@ void fl_consul_writer_applied(struct fl_consul_writer *writer, const struct fl_s
 	if (writer->node_entry)
 		fl_consul_node_entry_update(writer->node_entry, snapshot);
 }
+
+void fl_consul_writer_written(const struct fl_consul_writer *writer, struct fl_written *ret)
+{
+	static const char *const locks[] = {
+		[FL_CONSUL_LOCK_UNKNOWN] = "unknown",
+		[FL_CONSUL_LOCK_HELD] = "held",
+		[FL_CONSUL_LOCK_ELSEWHERE] = "elsewhere",
+	};
+	struct fl_consul_registrar_stats stats;
+
+	fl_consul_registrar_stats(writer->registrar, &stats);
+	*ret = (struct fl_written){ .wanted = stats.wanted,
+		.in_place = stats.in_place,
+		.error = stats.error };
+	if (writer->lock) {
+		ret->lock = locks[fl_consul_lock_state(writer->lock)];
+		if (!*ret->error)
+			ret->error = fl_consul_lock_error(writer->lock);
+	}
+	if (writer->node_entry && !*ret->error)
+		ret->error = fl_consul_node_entry_error(writer->node_entry);
+}

@@ -16,5 +16,7 @@ int fl_consul_writer_start(struct fl_registry *registry, struct fl_consul_client
 	struct fl_consul_writer **ret);
 /** Handles close in the next turns of the loop. NULL is welcome. */
 void fl_consul_writer_stop(struct fl_consul_writer *writer);
+/** The driver's `written`. */
+void fl_consul_writer_written(const struct fl_consul_writer *writer, struct fl_written *ret);
 /** The driver's `applied`. */
 void fl_consul_writer_applied(struct fl_consul_writer *writer, const struct fl_snapshot *snapshot);
