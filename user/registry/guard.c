@@ -13,12 +13,12 @@ struct part {
 	size_t count;
 };
 
-static size_t count_endpoints(const fl_service_vec *services)
+static size_t count_endpoints(const struct part *part)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < services->count; i++)
-		count += services->items[i]->endpoint_count;
+	for (size_t i = 0; i < part->count; i++)
+		count += part->items[i]->endpoint_count;
 	return count;
 }
 
@@ -101,15 +101,15 @@ static void walk(struct fl_service **before, size_t before_count, struct fl_serv
 	}
 }
 
-int fl_removal_count(
-	const fl_service_vec *before, const fl_service_vec *after, struct fl_removal *ret)
+int fl_removal_count(const struct fl_guard *guard, const fl_service_vec *before,
+	const fl_service_vec *after, struct fl_removal *ret)
 {
 	struct part a = { before->items, before->count }, b = { after->items, after->count };
-	struct fl_removal removal = { .before = count_endpoints(before),
-		.after = count_endpoints(after) };
+	struct fl_removal removal = { .before = guard->in_force };
 	_cleanup_free_ struct fl_service **sorted_a = NULL, **sorted_b = NULL;
 
 	trim(&a, &b);
+	removal.after = guard->in_force - count_endpoints(&a) + count_endpoints(&b);
 	sorted_a = sorted(&a);
 	sorted_b = sorted(&b);
 	if (!sorted_a || !sorted_b)
@@ -149,12 +149,20 @@ bool fl_guard_refuses(const struct fl_guard *guard, const struct fl_removal *rem
 void fl_guard_passed(struct fl_guard *guard, const struct fl_removal *removal, uint64_t now_ms)
 {
 	if (is_old(guard, now_ms))
-		*guard = (struct fl_guard){ removal->before, now_ms };
+		*guard = (struct fl_guard){ .most = removal->before, .most_ms = now_ms };
 	if (removal->after >= guard->most)
-		*guard = (struct fl_guard){ removal->after, now_ms };
+		*guard = (struct fl_guard){ .most = removal->after, .most_ms = now_ms };
+	guard->in_force = removal->after;
 }
 
 void fl_guard_accepted(struct fl_guard *guard, const struct fl_removal *removal, uint64_t now_ms)
 {
-	*guard = (struct fl_guard){ removal->after, now_ms };
+	*guard = (struct fl_guard){ removal->after, removal->after, now_ms };
+}
+
+void fl_guard_begin(struct fl_guard *guard, const fl_service_vec *services)
+{
+	const struct part all = { services->items, services->count };
+
+	*guard = (struct fl_guard){ .in_force = count_endpoints(&all) };
 }

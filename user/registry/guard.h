@@ -26,21 +26,26 @@ struct fl_removal {
 	size_t after;     /**< endpoints, in all */
 };
 
-/** What a registry declared lately. Begins as zeroes. */
+/** What a registry declared lately. Begins as zeroes: nothing is in force. */
 struct fl_guard {
-	size_t most;      /**< endpoints in force, the most within the window */
+	size_t in_force;  /**< endpoints */
+	size_t most;      /**< of them within the window */
 	uint64_t most_ms; /**< when that was */
 };
 
+/** This is in force from the start. */
+void fl_guard_begin(struct fl_guard *guard, const fl_service_vec *services);
+
 /**
  * Count what vanishes. An endpoint is the same when its service's name, its
- * address and its port are. Costs little where the lists share their services
- * in the same order; O(n log n) otherwise.
- * @param before, after  of finished services
+ * address and its port are. Where the lists share their services in the same
+ * order, only those in between are looked at; O(n log n) otherwise.
+ * @param guard   knows how many endpoints are in force
+ * @param before  in force
  * @return 0, -ENOMEM
  */
-int fl_removal_count(
-	const fl_service_vec *before, const fl_service_vec *after, struct fl_removal *ret);
+int fl_removal_count(const struct fl_guard *guard, const fl_service_vec *before,
+	const fl_service_vec *after, struct fl_removal *ret);
 
 /**
  * Whether to hold the answer back.

@@ -13,7 +13,8 @@
 /*
  * What waits is either a list or a time. A timer lets changes gather, the longer
  * the longer the last writing took; then a job takes what waits to a worker
- * thread. References to services are counted on the loop alone.
+ * thread. References to services are counted on the loop alone, and only when a
+ * job begins: a change among thousands costs nothing here.
  */
 #define GATHER_MS      1000
 #define GATHER_TOUCHES 10000
@@ -30,8 +31,9 @@ struct fl_keeper {
 	fl_keeper_loaded loaded; /* NULL = nobody waits */
 	void *context;
 
-	bool has_list; /* to be written */
-	fl_service_vec list;
+	bool has_list;                /* to be written */
+	const fl_service_vec *source; /* where it is; NULL = in `list` */
+	fl_service_vec list;          /* references, taken when it is written */
 	bool has_time;
 	uint64_t taken_ms; /* of both */
 	uint64_t gather_ms;
@@ -69,7 +71,7 @@ static void do_job(uv_work_t *work)
 
 static void go_on(struct fl_keeper *keeper);
 
-/* What could not be written waits again, unless something newer does. */
+/* What could not be written is tried again, as it is then. */
 static void stored(struct fl_keeper *keeper)
 {
 	int r = keeper->result;
@@ -84,11 +86,8 @@ static void stored(struct fl_keeper *keeper)
 			FL_STR("registry", keeper->registry));
 	keeper->told = r;
 	keeper->gather_ms = keeper->took_ms * SHARE;
-	if (r < 0 && !keeper->has_list && !keeper->closing) {
-		keeper->list = keeper->writing;
-		keeper->writing = (fl_service_vec){ 0 };
+	if (r < 0 && !keeper->closing) {
 		keeper->has_list = true;
-		keeper->taken_ms = keeper->writing_ms;
 		keeper->gather_ms = RETRY_MS;
 	}
 	fl_services_done(&keeper->writing);
@@ -127,12 +126,31 @@ static int begin(struct fl_keeper *keeper, enum job job)
 	return r;
 }
 
+/* The list as it is now. @return false when out of memory */
+static bool take_list(struct fl_keeper *keeper)
+{
+	const fl_service_vec *source = keeper->source;
+
+	for (size_t i = 0; source && i < source->count; i++) {
+		struct fl_service **service = fl_vec_push(&keeper->list);
+
+		if (!service) {
+			fl_services_done(&keeper->list);
+			return false;
+		}
+		*service = fl_service_ref(source->items[i]);
+	}
+	return true;
+}
+
 static void begin_writing(struct fl_keeper *keeper)
 {
 	enum job job = keeper->has_list ? STORE : TOUCH;
 
 	if (keeper->job != NOTHING || (!keeper->has_list && !keeper->has_time))
 		return;
+	if (job == STORE && !take_list(keeper))
+		return; /* the file stays as it is; the next change tries again */
 	keeper->writing = keeper->list;
 	keeper->writing_ms = keeper->taken_ms;
 	keeper->list = (fl_service_vec){ 0 };
@@ -227,19 +245,7 @@ int fl_keeper_load(struct fl_keeper *keeper, fl_keeper_loaded done, void *contex
 
 void fl_keeper_keep(struct fl_keeper *keeper, const fl_service_vec *services, uint64_t taken_ms)
 {
-	fl_service_vec list = { 0 };
-
-	for (size_t i = 0; i < services->count; i++) {
-		struct fl_service **service = fl_vec_push(&list);
-
-		if (!service) {
-			fl_services_done(&list);
-			return; /* the one before stays */
-		}
-		*service = fl_service_ref(services->items[i]);
-	}
-	fl_services_done(&keeper->list);
-	keeper->list = list;
+	keeper->source = services;
 	keeper->has_list = true;
 	keeper->taken_ms = taken_ms;
 	go_on(keeper);
@@ -252,9 +258,10 @@ void fl_keeper_touch(struct fl_keeper *keeper, uint64_t taken_ms)
 	go_on(keeper);
 }
 
-void fl_keeper_leave(struct fl_keeper *keeper)
+void fl_keeper_leave(struct fl_keeper *keeper, const fl_service_vec *services)
 {
 	keeper->loaded = NULL;
+	keeper->source = services;
 }
 
 void fl_keeper_close(struct fl_keeper *keeper, bool forget)
@@ -262,6 +269,9 @@ void fl_keeper_close(struct fl_keeper *keeper, bool forget)
 	if (!keeper)
 		return;
 	keeper->loaded = NULL;
+	if (keeper->has_list)
+		keeper->has_list = take_list(keeper);
+	keeper->source = NULL;
 	keeper->closing = true;
 	keeper->forget = forget;
 	go_on(keeper);

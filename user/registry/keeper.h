@@ -22,14 +22,16 @@ typedef void (*fl_keeper_loaded)(void *context, int r, struct fl_kept *kept);
  * fl_keeper_leave or fl_keeper_close. @return 0, -errno */
 int fl_keeper_load(struct fl_keeper *keeper, fl_keeper_loaded done, void *context);
 
-/** Write this list soon; it takes references of its own. Failures are logged and tried again.
+/** Write this list soon, as it is then. Failures are logged and tried again.
+ * @param services  borrowed until fl_keeper_leave or fl_keeper_close
  * @param taken_ms  CLOCK_REALTIME */
 void fl_keeper_keep(struct fl_keeper *keeper, const fl_service_vec *services, uint64_t taken_ms);
 /** What was kept last was said again. */
 void fl_keeper_touch(struct fl_keeper *keeper, uint64_t taken_ms);
 
-/** Whoever waits for a load waits no more: the keeper goes to somebody else. */
-void fl_keeper_leave(struct fl_keeper *keeper);
+/** The keeper goes to somebody else: whoever waits for a load waits no more, and the list that
+ * was to be written has moved to `services`. */
+void fl_keeper_leave(struct fl_keeper *keeper, const fl_service_vec *services);
 /** Write what waits to be written and free all; takes some turns of the loop.
  * @param forget  remove it instead: nobody will ask for it again */
 void fl_keeper_close(struct fl_keeper *keeper, bool forget);

@@ -164,7 +164,7 @@ void fl_registry_publish(
 		put_in_force(registry, services, problems);
 		return;
 	}
-	if (fl_removal_count(&registry->services, services, &removal) < 0)
+	if (fl_removal_count(&registry->guard, &registry->services, services, &removal) < 0)
 		lost = true;
 	else if (!fl_guard_refuses(&registry->guard, &removal,
 			 registry->config->max_removal_percent, now_ms(), &gone, &of))
@@ -215,6 +215,7 @@ void fl_registry_restore(struct fl_registry *registry, fl_service_vec *services,
 	fl_services_done(&registry->services);
 	registry->services = *services;
 	*services = (fl_service_vec){ 0 };
+	fl_guard_begin(&registry->guard, &registry->services);
 	registry->restored = true;
 	registry->published_ms = taken_ms;
 	tell_owner(registry);

@@ -130,7 +130,7 @@ static void bequeath(struct fl_registry *registry, struct fl_registry *heir)
 	heir->guard = registry->guard;
 	heir->keeper = TAKE_PTR(registry->keeper);
 	if (heir->keeper)
-		fl_keeper_leave(heir->keeper);
+		fl_keeper_leave(heir->keeper, &heir->services);
 }
 
 /* @param heir    goes on with what it knows; NULL = none

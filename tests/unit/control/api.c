@@ -233,16 +233,19 @@ Test(control_api, status_warns_of_registries)
 	t->registry.published = false;
 	t->registry.restored = true;
 	t->registry.published_ms = 1700000000000;
+	json_decref(value);
 	value = parse(fl_api_status(&t->view, writer()));
 	cr_expect(has_warning(value,
 		"registry files: has not answered since the agent started; what it "
 		"declared at 2023-11-14T22:13:20Z is in force"));
 	test_view_hold(t);
+	json_decref(value);
 	value = parse(fl_api_status(&t->view, writer()));
 	cr_expect(has_warning(value,
 		"registry files: an answer that would remove 15 of 20 endpoints is "
 		"held back since 2023-11-14T22:13:20Z; if that is right: fairlead "
 		"registry accept files"));
+	json_decref(value);
 }
 
 Test(control_api, status)

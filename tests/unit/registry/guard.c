@@ -70,8 +70,10 @@ ParameterizedTest(struct count_row *row, guard, count)
 {
 	fl_service_vec before = list_of(row->before), after = list_of(row->after);
 	struct fl_removal removal = { 0 };
+	struct fl_guard guard;
 
-	cr_assert_eq(fl_removal_count(&before, &after, &removal), 0);
+	fl_guard_begin(&guard, &before);
+	cr_assert_eq(fl_removal_count(&guard, &before, &after, &removal), 0);
 	cr_expect_eq(removal.services, row->expect.services, "%s: %zu services", row->name,
 		removal.services);
 	cr_expect_eq(removal.endpoints, row->expect.endpoints, "%s: %zu endpoints", row->name,
@@ -86,12 +88,14 @@ Test(guard, services_that_are_the_same_objects)
 {
 	fl_service_vec before = list_of("api:1-4 db:1-3 mail:1-2 web:1-8"), after = { 0 };
 	struct fl_removal removal;
+	struct fl_guard guard;
 
+	fl_guard_begin(&guard, &before);
 	for (size_t i = 0; i < before.count; i++)
 		*(struct fl_service **)fl_vec_push(&after) =
 			i == 2 ? test_service("mail", "10.0.0.1:25/tcp", "192.0.2.1:80")
 			       : fl_service_ref(before.items[i]);
-	cr_assert_eq(fl_removal_count(&before, &after, &removal), 0);
+	cr_assert_eq(fl_removal_count(&guard, &before, &after, &removal), 0);
 	cr_expect_eq(removal.services, 0);
 	cr_expect_eq(removal.endpoints, 1);
 	cr_expect_eq(removal.before, 17);
@@ -104,12 +108,13 @@ Test(guard, a_port_is_part_of_an_endpoint_and_its_state_is_not)
 {
 	fl_service_vec before = { 0 }, after = { 0 };
 	struct fl_removal removal;
+	struct fl_guard guard = { .in_force = 3 };
 
 	*(struct fl_service **)fl_vec_push(&before) = test_service(
 		"web", "10.0.0.1:80/tcp", "192.0.2.1:80 192.0.2.1:81 [2001:db8::1]:80");
 	*(struct fl_service **)fl_vec_push(&after) = test_service("web", "10.0.0.1:80/tcp",
 		"192.0.2.1:80*0/down 192.0.2.1:82 [2001:db8::1]:80/maintenance");
-	cr_assert_eq(fl_removal_count(&before, &after, &removal), 0);
+	cr_assert_eq(fl_removal_count(&guard, &before, &after, &removal), 0);
 	cr_expect_eq(removal.endpoints, 1);
 	fl_services_done(&before);
 	fl_services_done(&after);
