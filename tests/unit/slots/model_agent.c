@@ -131,7 +131,7 @@ static void states(struct model_search *search, enum model_world world, const st
 			continue;
 		if (state != FL_UP && !(e == 3 && s->gone))
 			change_state(search, s, e, FL_UP, "%d comes up");
-		if (state == FL_UP && !in_slot &&
+		if (state != FL_DRAINING && !in_slot && !(e == 3 && s->gone) &&
 			!((world & WORLD_UDP) && is_before && RULE(udp_drains_after_hold)))
 			change_state(search, s, e, FL_DRAINING, "%d begins to drain");
 		if (state != FL_DOWN && !in_slot)
