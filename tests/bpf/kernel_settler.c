@@ -581,6 +581,20 @@ Test(kernel_settler, one_that_waits_to_drain_may_be_called_back)
 	cr_expect_eq(kernel->maps.endpoints[id].state, FL_DOWN);
 }
 
+Test(kernel_settler, one_that_comes_back_to_drain_is_up_until_it_may)
+{
+	uint32_t id;
+
+	apply_udp("192.0.2.1 192.0.2.2", FL_UDP_KEEP);
+	id = endpoint_id(1);
+	apply_udp("192.0.2.1 192.0.2.2/down", FL_UDP_KEEP);
+	cr_expect_eq(kernel->maps.endpoints[id].state, FL_DOWN);
+	apply_udp("192.0.2.1 192.0.2.2/draining", FL_UDP_KEEP);
+	cr_expect_eq(kernel->maps.endpoints[id].state, FL_UP, "silent flows are at `before`");
+	pass(E_UDP + FL_GRACE_S + 1);
+	cr_expect_eq(kernel->maps.endpoints[id].state, FL_DRAINING);
+}
+
 Test(kernel_settler, others_drain_at_once)
 {
 	apply_udp("192.0.2.1 192.0.2.2", FL_UDP_MOVE);

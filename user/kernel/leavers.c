@@ -40,7 +40,6 @@ bool fl_leavers_must_wait(
 	const struct fl_maps *maps, const struct fl_service *service, uint32_t endpoint)
 {
 	return service->forward != FL_NAT && service->udp == FL_UDP_KEEP && has_udp(service) &&
-	       maps->endpoints[endpoint].state == FL_UP &&
 	       any_has_before(maps, service->id, endpoint);
 }
 

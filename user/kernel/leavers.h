@@ -23,7 +23,9 @@ struct fl_leaver {
 /** Begins zeroed; free with fl_vec_done. */
 typedef FL_VEC(struct fl_leaver) fl_leavers;
 
-/** Whether the endpoint has to wait until it may drain. Walks the service's tables. */
+/** Whether the endpoint has to wait until it may drain, and be up until then: also one
+ * that was down, since flows that were silent meanwhile have no pin either. Walks the
+ * service's tables. */
 bool fl_leavers_must_wait(
 	const struct fl_maps *maps, const struct fl_service *service, uint32_t endpoint);
 /** Remember it; again is a no-op. @return 0, -ENOMEM */

@@ -159,6 +159,7 @@ static int lower_state(struct fl_writer *writer, const struct fl_service *servic
 		set_state(writer, endpoint->id, endpoint->state);
 		return 0;
 	}
+	set_state(writer, endpoint->id, FL_UP);
 	return fl_leavers_add(&writer->leavers, service->id, endpoint->id) < 0
 		       ? fl_fail(failure, -ENOMEM, "out of memory")
 		       : 0;
