@@ -72,3 +72,28 @@ def test_killed_in_the_middle(net, agent):
     wait_until(lambda: names(agent) == ["web"], "and what goes goes")
     assert clients.talk() == before
     clients.process.kill()
+
+
+def test_what_does_not_fit_waits_until_it_does(net):
+    """Numbers of endpoints that left rest for some seconds, and there are only ten."""
+    small = Agent(net, "small", interfaces=(), bpffs=f"{net.bpffs}-small", http="off",
+                  more="limits: { endpoints: 10 }\n")
+
+    def declare(addresses):
+        small.declare("web.yaml", services(service("web", [f"{VIP4}:{PORT}/tcp"],
+                                                   [(f"192.0.2.{i}:80", 1) for i in addresses])))
+
+    def has(addresses):
+        rows = small.cli("endpoint", "list")
+        return {row["address"] for row in rows} == {f"192.0.2.{i}:80" for i in addresses}
+
+    declare(range(101, 107))
+    small.start()
+    declare(range(104, 110))
+    wait_until(lambda: has(range(104, 110)), "three were replaced")
+    declare(range(107, 113))
+    wait_until(lambda: "snapshot not applied" in small.log(), "three more are too many")
+    assert has(range(104, 110))
+    wait_until(lambda: has(range(107, 113)), "not for long")
+    assert small.log().count("snapshot not applied") == 1
+    small.stop()

@@ -185,10 +185,13 @@ static bool begin(struct fl_agent *agent)
 	return true;
 }
 
+/* It may fit later, when numbers have rested: tried again, but said once. */
 static void refuse(struct fl_agent *agent, const char *why)
 {
-	fl_log(FL_LOG_ERROR, "agent", "snapshot not applied, keeping the previous one",
-		FL_STR("err", why));
+	if (!agent->refused || strcmp(why, agent->stats.last_error) != 0)
+		fl_log(FL_LOG_ERROR, "agent", "snapshot not applied, keeping the previous one",
+			FL_STR("err", why), FL_INT("retry_ms", RETRY_MS));
+	agent->refused = true;
 	agent->stats.failures++;
 	strncpy(agent->stats.last_error, why, sizeof(agent->stats.last_error) - 1);
 }
@@ -207,7 +210,7 @@ static int prepare(struct fl_agent *agent)
 	if (r != 0)
 		return r;
 	a->planned = true;
-	agent->incomplete = false;
+	agent->incomplete = agent->refused = false;
 	agent->stats.last_error[0] = '\0';
 	return 0;
 }
@@ -278,7 +281,7 @@ static void on_timer(uv_timer_t *timer)
 	forget_applying(agent);
 	if (agent->wanted)
 		schedule_in(agent, GO_ON_MS);
-	else if (agent->incomplete)
+	else if (agent->incomplete || agent->refused)
 		schedule_in(agent, RETRY_MS);
 	if (agent->applied)
 		become_ready(agent);

@@ -67,6 +67,7 @@ struct fl_agent {
 	uint64_t generation;         /**< of the snapshot applied */
 	bool pruned;                 /**< what an earlier agent left and nobody declares is gone */
 	bool incomplete; /**< a step of the last plan failed: plan from nothing next time */
+	bool refused;    /**< the newest snapshot did not fit, and is not in force */
 	struct fl_problems conflicts;
 	struct fl_apply_stats stats;
 	uint64_t started_ms;
