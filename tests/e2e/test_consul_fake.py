@@ -245,3 +245,22 @@ def test_what_a_drip_of_bytes_cannot_do(agent, consul, good):
     heal(agent, consul, WEB)
     consul.define("fairlead/services/db", None)
     wait_until(lambda: not registry(agent)["last_error"], "got over")
+
+
+def test_an_agent_that_lost_its_stream_of_changes(agent, consul, good):
+    """Seen with 1.22: an empty list with a low index, for a moment. It is no answer."""
+    told = []
+
+    def lost(handler, path):
+        if "index=" in handler.path and len(told) < 3:
+            told.append(path)
+            handler.answer(200, "[]", 1)
+        else:
+            handler.answer(*consul.state(path))
+
+    generation = agent.cli("status")["generation"]
+    consul.fault(WEB, lost)
+    wait_until(lambda: len(told) == 3, "three times")
+    before = len(consul.questions(WEB))
+    wait_until(lambda: len(consul.questions(WEB)) > before + 1, "it goes on")
+    assert agent.cli("status")["generation"] == generation, "nothing was removed, not even for a moment"

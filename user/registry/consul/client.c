@@ -247,12 +247,12 @@ static const struct {
 	unsigned status;
 	const char *hint;
 } hints[] = {
-	{ 400, "the request is not understood: namespace and partition need Consul Enterprise" },
-	{ 403, "the ACL token may not do this" },
+	{ 400, "check filter and datacenter; namespace and partition need Consul Enterprise" },
+	{ 403, "the ACL token (token_file) is unknown or may not do this" },
 	{ 413, "the value is larger than Consul takes" },
-	{ 429, "rate limited, or http_max_conns_per_client is reached" },
+	{ 429, "a rate limit, or http_max_conns_per_client (see connections), is reached" },
 	{ 500, "Consul cannot answer now" },
-	{ 503, "rate limited, and no other server could answer" },
+	{ 503, "no server could answer: out of reach, or rate limited" },
 };
 
 char *fl_consul_explain(const struct fl_consul_client *client, const struct fl_http_answer *answer,

@@ -20,8 +20,9 @@
  * The index for the next question.
  * @param current  of the question that was answered
  * @param header   X-Consul-Index; NULL = there is none
- * @return 0 when it went backwards (a restored snapshot, a deleted key): ask for everything.
- *         Never block on less than 1 otherwise: that would be answered at once, for ever
+ * @return 0 when it went backwards (a restored snapshot, a deleted key, a stream that broke
+ *         off): leave the answer alone and ask for everything. Never block on less than 1
+ *         otherwise: that would be answered at once, for ever
  */
 uint64_t fl_consul_index_next(uint64_t current, const char *header);
 

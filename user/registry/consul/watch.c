@@ -309,6 +309,23 @@ static void note_answer(const struct fl_consul_watch *watch, const struct fl_htt
 											 : ""));
 }
 
+/* The index went backwards: a snapshot was restored, or the agent's stream of changes
+ * broke off and has nothing yet, which reads as an empty list (seen with 1.22). Only the
+ * answer to a question for everything tells which. */
+static bool begin_anew(struct fl_consul_watch *watch, const struct fl_http_answer *answer)
+{
+	char text[64];
+
+	watch->next_index = fl_consul_index_next(
+		watch->asked_index, header(answer, "X-Consul-Index", text, sizeof(text)));
+	if (watch->next_index)
+		return false;
+	note_answer(watch, answer);
+	watch->index = 0;
+	ask_after(watch, watch->next_delay_ms);
+	return true;
+}
+
 /* A good answer: is it new? */
 static void take(struct fl_consul_watch *watch, struct fl_http_answer *answer)
 {
@@ -433,7 +450,8 @@ static void judge(struct fl_consul_watch *watch, struct fl_http_answer *answer)
 		watch->asked_index && elapsed_ms < watch->asked_wait_ms - watch->asked_wait_ms / 10
 			? fl_consul_pace_take(&watch->pace, uv_now(watch->set->loop))
 			: 0;
-	take(watch, answer);
+	if (!begin_anew(watch, answer))
+		take(watch, answer);
 }
 
 static void on_done(void *context, struct fl_http_answer *answer)
