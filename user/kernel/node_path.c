@@ -126,7 +126,7 @@ static int attach(const struct fl_kernel *kernel, size_t hook, int program, int 
 static int explain_attach(size_t hook, int code, const char *cgroup, struct fl_failure *failure)
 {
 	fl_fail(failure, code, "cannot attach %s to %s: %s", hooks[hook].program, cgroup,
-		fl_log_errno(code));
+		code == -EBADF ? "it is no cgroup of a cgroup2" : fl_log_errno(code));
 	if (code == -EPERM)
 		fl_fail_hint(failure,
 			"another agent's program was attached there to be alone: bpftool cgroup "
