@@ -99,6 +99,32 @@ static bool is_same_problems(const struct fl_problems *a, const struct fl_proble
 	return true;
 }
 
+static bool is_same_declaration(const struct fl_service *a, const struct fl_service *b)
+{
+	if (a->line != b->line || a->column != b->column || a->incomplete != b->incomplete ||
+		a->varies != b->varies || !fl_service_equal(a, b))
+		return false;
+	for (size_t i = 0; i < a->frontend_count; i++)
+		if (a->frontends[i].line != b->frontends[i].line ||
+			a->frontends[i].column != b->frontends[i].column)
+			return false;
+	return true;
+}
+
+/* What stands there as before is the same object as before, so that nobody on the way
+ * to the kernel looks into it. */
+static void keep_objects(fl_service_vec *services, const fl_service_vec *old)
+{
+	for (size_t i = 0; i < services->count && i < old->count; i++) {
+		struct fl_service **service = &services->items[i];
+
+		if (!is_same_declaration(*service, old->items[i]))
+			continue;
+		fl_service_unref(*service);
+		*service = fl_service_ref(old->items[i]);
+	}
+}
+
 /* A file was read (again). @param old  what is known of it; NULL = it is new */
 static void adopt_read(const struct state *s, struct fl_file *file, struct fl_file *old)
 {
@@ -111,6 +137,8 @@ static void adopt_read(const struct state *s, struct fl_file *file, struct fl_fi
 		fl_services_done(&file->services);
 		file->services = old->services;
 		old->services = (fl_service_vec){ 0 };
+	} else if (old) {
+		keep_objects(&file->services, &old->services);
 	}
 	if (file->bad && file->sound) {
 		message = "a file has errors, keeping what it declared before";

@@ -240,6 +240,45 @@ Test(registry_file, files_come_change_and_go)
 	end(&w);
 }
 
+/* In one file, with a line for each. */
+static void write_three(const struct world *w, const char *before, const char *second)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		"services:\n%s"
+		"- {name: a, frontends: [10.0.0.1:80/tcp], endpoints: [{address: 192.0.2.1}]}\n"
+		"- {name: b, frontends: [10.0.0.2:80/tcp], endpoints: [{address: %s}]}\n"
+		"- {name: c, frontends: [10.0.0.3:80/tcp], endpoints: [{address: 192.0.2.3}]}\n",
+		before, second);
+	write_text(w, "all.yaml", text);
+}
+
+Test(registry_file, what_stands_there_as_before_is_the_same_object)
+{
+	struct fl_service *kept[3];
+	struct world w;
+
+	begin(&w, "services.d");
+	make_directory(w.directory);
+	write_three(&w, "", "192.0.2.2");
+	start(&w);
+	WAIT_FOR(&w, has(&w, "a b c"));
+	for (int i = 0; i < 3; i++)
+		kept[i] = fl_service_ref(w.set.registries[0]->services.items[i]);
+	write_three(&w, "", "192.0.2.9");
+	WAIT_FOR(&w, w.set.registries[0]->services.items[1] != kept[1]);
+	cr_expect_eq(w.set.registries[0]->services.items[0], kept[0]);
+	cr_expect_eq(w.set.registries[0]->services.items[2], kept[2]);
+
+	write_three(&w, "\n", "192.0.2.9"); /* where it stands is told in messages */
+	WAIT_FOR(&w, w.set.registries[0]->services.items[0] != kept[0]);
+	cr_expect_eq(w.set.registries[0]->services.items[2]->line, 5);
+	for (int i = 0; i < 3; i++)
+		fl_service_unref(kept[i]);
+	end(&w);
+}
+
 Test(registry_file, renamed_over)
 {
 	struct world w;
