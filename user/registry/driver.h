@@ -82,13 +82,16 @@ struct fl_registry {
 	struct fl_held *held; /**< an answer that would remove too much; NULL = none */
 };
 
-/** An answer that waits for somebody to accept it, or for another answer. */
+/** An answer that waits for somebody to accept it, or for a better one. */
 struct fl_held {
+	struct fl_registry *registry;
 	fl_service_vec services;
 	struct fl_problems problems;
 	struct fl_removal removal; /**< from what is in force to this */
 	size_t gone, of;           /**< so many endpoints of so many, perhaps over a minute */
 	uint64_t since_ms;         /**< CLOCK_REALTIME of the first answer that was held */
+	bool passes;               /**< once `calm` has run out */
+	uv_timer_t calm;           /**< when it `passes` */
 };
 
 /**

@@ -17,6 +17,9 @@
  */
 #define FL_GUARD_ENDPOINTS_MIN 10    /**< fewer are not guarded */
 #define FL_GUARD_WINDOW_MS     60000 /**< within which small steps add up */
+/** A registry that was emptied fills again bit by bit, and what it lacks on the way shall not go.
+ * So once an answer was held back, one that removes less waits until nothing changes for this long. */
+#define FL_GUARD_CALM_MS 10000
 
 /** What lies between two lists of one registry. */
 struct fl_removal {

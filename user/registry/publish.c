@@ -84,13 +84,26 @@ static void put_in_force(
 
 /* --------------------------------------------------------------------- held */
 
+static uint64_t now_ms(void)
+{
+	return fl_clock_mono_ns() / 1000000;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
 void fl_held_free(struct fl_held *held)
 {
 	if (!held)
 		return;
 	fl_services_done(&held->services);
 	fl_problems_done(&held->problems);
-	free(held);
+	if (held->passes)
+		uv_close((uv_handle_t *)&held->calm, on_closed);
+	else
+		free(held);
 }
 
 static void log_held(const struct fl_registry *registry)
@@ -109,23 +122,31 @@ static void log_held(const struct fl_registry *registry)
 		FL_STR("hint", hint));
 }
 
-/* Take the answer in, without obeying it. @return false when out of memory */
-static bool hold(struct fl_registry *registry, const struct fl_removal *removal, size_t gone,
-	size_t of, fl_service_vec *services, struct fl_problems *problems)
+static void log_passed(const struct fl_registry *registry, const struct fl_removal *removal)
 {
-	struct fl_held *held = calloc(1, sizeof(*held));
+	fl_log(FL_LOG_INFO, "registry", "another answer than the one held back is in force",
+		FL_STR("registry", registry->config->name),
+		FL_UINT("endpoints_gone", removal->endpoints), FL_UINT("of", removal->before));
+}
+
+static void on_calm(uv_timer_t *timer)
+{
+	struct fl_held *held = timer->data;
+	struct fl_registry *registry = held->registry;
+
+	registry->held = NULL;
+	fl_guard_passed(&registry->guard, &held->removal, now_ms());
+	log_passed(registry, &held->removal);
+	put_in_force(registry, &held->services, &held->problems);
+	fl_held_free(held);
+}
+
+/* Put it in the place of what was held before. */
+static void replace_held(struct fl_registry *registry, struct fl_held *held)
+{
 	bool is_first = !registry->held;
 
-	if (!held)
-		return false;
-	*held = (struct fl_held){ .services = *services,
-		.problems = *problems,
-		.removal = *removal,
-		.gone = gone,
-		.of = of,
-		.since_ms = is_first ? fl_clock_real_ms() : registry->held->since_ms };
-	*services = (fl_service_vec){ 0 };
-	*problems = (struct fl_problems){ 0 };
+	held->since_ms = is_first ? fl_clock_real_ms() : registry->held->since_ms;
 	fl_held_free(registry->held);
 	registry->held = held;
 	registry->up = true;
@@ -134,44 +155,71 @@ static bool hold(struct fl_registry *registry, const struct fl_removal *removal,
 		log_held(registry);
 	if (!registry->published)
 		tell_owner(registry); /* it has spoken */
+}
+
+/* Take the answer in, without obeying it: `like` says how much would be gone.
+ * @return false when out of memory */
+static bool hold(struct fl_registry *registry, const struct fl_held *like, fl_service_vec *services,
+	struct fl_problems *problems)
+{
+	struct fl_held *held;
+
+	if (registry->held && registry->held->passes && like->passes &&
+		is_same_list(&registry->held->services, services)) {
+		fl_services_done(services);
+		fl_problems_done(problems);
+		return true; /* its time runs on */
+	}
+	held = calloc(1, sizeof(*held));
+	if (!held)
+		return false;
+	*held = *like;
+	held->registry = registry;
+	held->services = *services;
+	held->problems = *problems;
+	*services = (fl_service_vec){ 0 };
+	*problems = (struct fl_problems){ 0 };
+	if (held->passes) {
+		uv_timer_init(registry->loop, &held->calm);
+		held->calm.data = held;
+		uv_timer_start(&held->calm, on_calm, registry->set->calm_ms, 0);
+	}
+	replace_held(registry, held);
 	return true;
 }
 
-static uint64_t now_ms(void)
+/* @return false when out of memory */
+static bool guard(
+	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems)
 {
-	return fl_clock_mono_ns() / 1000000;
-}
+	struct fl_held like = { 0 };
+	struct fl_removal *removal = &like.removal;
 
-static void let_pass(struct fl_registry *registry, const struct fl_removal *removal,
-	fl_service_vec *services, struct fl_problems *problems)
-{
+	if (fl_removal_count(&registry->guard, &registry->services, services, removal) < 0)
+		return false;
+	like.passes = !fl_guard_refuses(&registry->guard, removal,
+		registry->config->max_removal_percent, now_ms(), &like.gone, &like.of);
+	if (!like.passes || (registry->held && removal->endpoints)) {
+		if (like.passes)
+			like.gone = removal->endpoints, like.of = removal->before;
+		return hold(registry, &like, services, problems);
+	}
 	fl_guard_passed(&registry->guard, removal, now_ms());
 	if (registry->held)
-		fl_log(FL_LOG_INFO, "registry", "another answer than the one held back is in force",
-			FL_STR("registry", registry->config->name));
+		log_passed(registry, removal);
 	fl_held_free(TAKE_PTR(registry->held));
 	put_in_force(registry, services, problems);
+	return true;
 }
 
 void fl_registry_publish(
 	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems)
 {
-	struct fl_removal removal;
-	size_t gone, of;
-	bool lost = false;
-
 	if (!registry->driver->remote) {
 		put_in_force(registry, services, problems);
 		return;
 	}
-	if (fl_removal_count(&registry->guard, &registry->services, services, &removal) < 0)
-		lost = true;
-	else if (!fl_guard_refuses(&registry->guard, &removal,
-			 registry->config->max_removal_percent, now_ms(), &gone, &of))
-		let_pass(registry, &removal, services, problems);
-	else
-		lost = !hold(registry, &removal, gone, of, services, problems);
-	if (!lost)
+	if (guard(registry, services, problems))
 		return;
 	fl_services_done(services);
 	fl_problems_done(problems);

@@ -12,6 +12,7 @@ struct fl_registry_set {
 	struct fl_registry **registries; /**< in order of precedence */
 	size_t count;
 	uv_loop_t *loop;
+	uint32_t calm_ms;               /**< FL_GUARD_CALM_MS */
 	void (*changed)(void *context); /**< something was published; called on the loop */
 	void *context;
 };

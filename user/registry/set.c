@@ -231,7 +231,9 @@ int fl_registry_set_configure(struct fl_registry_set *set, const struct fl_confi
 int fl_registry_set_start(struct fl_registry_set *set, uv_loop_t *loop,
 	const struct fl_config *config, void (*changed)(void *context), void *context)
 {
-	*set = (struct fl_registry_set){ .loop = loop, .changed = changed, .context = context };
+	*set = (struct fl_registry_set){
+		.loop = loop, .calm_ms = FL_GUARD_CALM_MS, .changed = changed, .context = context
+	};
 	return fl_registry_set_configure(set, config);
 }
 
@@ -255,8 +257,7 @@ bool fl_registry_written(const struct fl_registry *registry, struct fl_written *
 bool fl_registry_is_written(const struct fl_config *config, const char *name)
 {
 	for (size_t i = 0; i < config->registry_count; i++) {
-		const struct fl_registry_driver *driver =
-			find_driver(config->registries[i]->type);
+		const struct fl_registry_driver *driver = find_driver(config->registries[i]->type);
 
 		if (driver && driver->applied && strcmp(config->registries[i]->name, name) == 0)
 			return true;

@@ -231,19 +231,70 @@ Test(registry_remote, too_much_at_once_is_held_until_it_is_accepted)
 	cr_expect_null(registry->held);
 }
 
-Test(registry_remote, another_answer_ends_the_hold)
+Test(registry_remote, a_whole_answer_ends_the_hold_at_once)
 {
 	struct fl_registry *registry = the_registry();
 
+	w.set.calm_ms = DEADLINE_MS;
 	answer(4, 5);
 	answer(0, 0);
 	cr_assert_not_null(registry->held);
 	answer(1, 1);
 	cr_assert_not_null(registry->held, "still too much");
 	cr_expect_eq(registry->held->gone, 19);
+	answer(4, 4);
+	cr_assert_not_null(registry->held, "it may still grow");
+	cr_expect_eq(registry->held->gone, 4);
+	cr_expect_eq(registry->services.items[0]->endpoint_count, 5);
 	answer(4, 6);
 	cr_expect_null(registry->held);
 	cr_expect_eq(registry->services.items[0]->endpoint_count, 6);
+}
+
+/* As registrations come in again, what is not there yet stays in force. */
+Test(registry_remote, an_answer_that_removes_little_waits_for_calm)
+{
+	struct fl_registry *registry = the_registry();
+	unsigned changes;
+
+	w.set.calm_ms = 100;
+	answer(4, 5);
+	answer(0, 0);
+	changes = w.changes;
+	answer(4, 3);
+	answer(4, 4);
+	cr_expect_eq(w.changes, changes);
+	cr_expect_eq(registry->services.items[0]->endpoint_count, 5);
+	WAIT_FOR(!registry->held);
+	cr_expect_eq(registry->services.items[0]->endpoint_count, 4);
+	cr_expect_eq(w.changes, changes + 1);
+	answer(0, 0);
+	answer(4, 3);
+	cr_expect(registry->held->passes);
+	answer(0, 0);
+	cr_expect_not(registry->held->passes, "emptied again: nothing passes by itself");
+	answer(4, 3);
+	cr_assert_not_null(registry->held); /* and the set is stopped with its timer running */
+	w.set.calm_ms = DEADLINE_MS;
+	answer(4, 2);
+}
+
+Test(registry_remote, the_same_answer_again_does_not_disturb_the_calm)
+{
+	struct fl_registry *registry = the_registry();
+	struct fl_held *held;
+
+	w.set.calm_ms = DEADLINE_MS;
+	answer(4, 5);
+	answer(0, 0);
+	answer(4, 4);
+	held = registry->held;
+	answer(4, 4);
+	cr_expect_eq(registry->held, held);
+	answer(4, 3);
+	cr_expect_neq(registry->held, held);
+	cr_expect_eq(fl_registry_set_accept(&w.set, "consul", &(struct fl_failure){ 0 }), 0);
+	cr_expect_eq(registry->services.items[0]->endpoint_count, 3);
 }
 
 Test(registry_remote, what_is_held_grows_old)
