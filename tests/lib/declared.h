@@ -19,3 +19,11 @@ struct fl_service *test_service(const char *name, const char *frontends, const c
 
 /** Merge into a snapshot; takes the references over. Fails the test on any problem. */
 struct fl_snapshot *test_snapshot(uint64_t generation, struct fl_service **services, size_t count);
+
+/**
+ * A snapshot in one line, of no more than 8 services with semicolons between:
+ * "web 10.0.0.1:80/tcp = 192.0.2.1 192.0.2.2*3; dns+move 10.0.0.1:53/udp = 192.0.2.1". The
+ * name may be followed by +move (`udp: move`), +ipip, +slots (1021), +panic (30 %) and
+ * +zone (of the first endpoint).
+ */
+struct fl_snapshot *test_snapshot_parse(const char *text);
