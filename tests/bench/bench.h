@@ -110,6 +110,9 @@ void bench_feed(struct bench_run *run, struct bench_case *bench_case, uint32_t p
 /** Send `drop` to the other end of the pair, so that live frames end there. */
 void bench_attach_drop(struct bench_run *run);
 
+/** Processor time of this thread: what others run meanwhile does not count. */
+double bench_thread_ns(void);
+
 /** Median and half the distance between the quartiles. */
 struct bench_figure {
 	double median, spread;

@@ -5,29 +5,43 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench.h"
 #include "core/clock.h"
 #include "kernel/bpffs.h"
 
-static double longest_turn_ns;
+static struct bench_time longest_turn;
+
+static struct bench_time now(void)
+{
+	return (struct bench_time){ (double)fl_clock_mono_ns(), bench_thread_ns() };
+}
+
+static struct bench_time since(const struct bench_time *begin)
+{
+	struct bench_time end = now();
+
+	return (struct bench_time){ end.ns - begin->ns, end.cpu_ns - begin->cpu_ns };
+}
 
 /** One turn of the loop, which may wait. */
 static void turn(struct fl_agent *agent, uv_run_mode mode)
 {
-	uint64_t begin = fl_clock_mono_ns();
-	double ns;
+	struct bench_time begin = now(), took;
 
 	uv_run(&agent->loop, mode);
-	ns = (double)(fl_clock_mono_ns() - begin);
-	if (mode == UV_RUN_NOWAIT && ns > longest_turn_ns)
-		longest_turn_ns = ns;
+	took = since(&begin);
+	if (mode == UV_RUN_NOWAIT && took.ns > longest_turn.ns)
+		longest_turn.ns = took.ns;
+	if (took.cpu_ns > longest_turn.cpu_ns)
+		longest_turn.cpu_ns = took.cpu_ns;
 }
 
-double bench_inside_longest_turn(void)
+struct bench_time bench_inside_longest_turn(void)
 {
-	double ns = longest_turn_ns;
+	struct bench_time longest = longest_turn;
 
-	longest_turn_ns = 0;
-	return ns;
+	longest_turn = (struct bench_time){ 0 };
+	return longest;
 }
 
 static void load_config(struct fl_agent *agent, const char *config)
@@ -64,17 +78,18 @@ void bench_inside_start(struct fl_agent *agent, const char *config)
 		turn(agent, UV_RUN_ONCE);
 }
 
-double bench_inside_publish(struct fl_agent *agent, fl_service_vec *services)
+struct bench_time bench_inside_publish(struct fl_agent *agent, fl_service_vec *services)
 {
 	struct fl_problems problems = { 0 };
-	uint64_t generation = agent->generation, begin = fl_clock_mono_ns();
+	uint64_t generation = agent->generation;
+	struct bench_time begin = now();
 
 	fl_registry_publish(agent->registries.registries[0], services, &problems);
 	while (agent->generation == generation)
 		turn(agent, UV_RUN_NOWAIT);
 	if (agent->incomplete)
 		errx(1, "not applied: %s", agent->stats.last_error);
-	return (double)(fl_clock_mono_ns() - begin);
+	return since(&begin);
 }
 
 static bool has_next_hops(const struct fl_agent *agent)
@@ -91,16 +106,16 @@ static bool has_next_hops(const struct fl_agent *agent)
 	return true;
 }
 
-double bench_inside_await_routes(struct fl_agent *agent)
+struct bench_time bench_inside_await_routes(struct fl_agent *agent)
 {
-	uint64_t begin = fl_clock_mono_ns();
+	struct bench_time begin = now();
 
 	while (!has_next_hops(agent)) {
-		if (fl_clock_mono_ns() - begin > 60000000000ull)
+		if (since(&begin).ns > 60e9)
 			errx(1, "endpoints have no next hop");
 		turn(agent, UV_RUN_NOWAIT);
 	}
-	return (double)(fl_clock_mono_ns() - begin);
+	return since(&begin);
 }
 
 static uint64_t memlock_of(int fd)

@@ -55,8 +55,7 @@ static void aim(struct bench_run *run, struct bench_case *c)
 		err(1, "putting %s behind the feeder", c->program);
 }
 
-/** Processor time of this thread: what others run meanwhile does not count. */
-static double thread_ns(void)
+double bench_thread_ns(void)
 {
 	struct timespec t;
 
@@ -133,13 +132,13 @@ static double run_once(struct bench_run *run, struct bench_case *c, uint32_t pac
 
 static double measure_once(struct bench_run *run, struct bench_case *c)
 {
-	return run_once(run, c, run->options->packets, 0, thread_ns);
+	return run_once(run, c, run->options->packets, 0, bench_thread_ns);
 }
 
 /** The same, and that of the kernel's thread which does what this one leaves. */
 static double softirq_ns(void)
 {
-	return thread_ns() + bench_ksoftirqd_ns();
+	return bench_thread_ns() + bench_ksoftirqd_ns();
 }
 
 /** Millions of packets a second of one processor. */

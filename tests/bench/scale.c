@@ -96,7 +96,8 @@ static fl_service_vec make_list(struct fl_service *const *services)
 }
 
 /** One endpoint of a service is another from now on, or has another weight. */
-static double change(struct fl_agent *agent, struct fl_service **services, uint32_t number)
+static struct bench_time change(
+	struct fl_agent *agent, struct fl_service **services, uint32_t number)
 {
 	uint32_t i = number * 7919 % SERVICES;
 	fl_service_vec list;
@@ -108,12 +109,12 @@ static double change(struct fl_agent *agent, struct fl_service **services, uint3
 	return bench_inside_publish(agent, &list);
 }
 
-/** What came out; nanoseconds, but where it says otherwise. */
+/** What came out. */
 struct figures {
-	double first, first_turn;   /**< the first apply, and the longest that it held the loop */
-	double routes, routes_turn; /**< from there until all next hops are known */
-	double p50, p99, longest;   /**< single changes */
-	double look, sweep;         /**< each second, and every ten while slots move */
+	struct bench_time first, first_turn;   /**< first apply, longest turn of the loop in it */
+	struct bench_time routes, routes_turn; /**< from there until all next hops are known */
+	struct bench_time p50, p99, longest;   /**< single changes */
+	struct bench_time look, sweep;         /**< each second, and every ten, while slots move */
 	double map_mib, agent_mib;
 };
 
@@ -128,55 +129,81 @@ static double resident_mib(void)
 	return (double)resident * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
 }
 
-/** What the writer does each second, so many seconds from now. @return nanoseconds */
-static double look(struct fl_agent *agent, uint32_t seconds)
+/** What the writer does each second, so many seconds from now. */
+static struct bench_time look(struct fl_agent *agent, uint32_t seconds)
 {
-	uint64_t begin = fl_clock_mono_ns();
+	double begin = (double)fl_clock_mono_ns(), begin_cpu = bench_thread_ns();
 
 	if (fl_writer_tick(agent->writer, fl_clock_boot_s() + seconds) < 0)
 		errx(1, "the writer cannot look");
-	return (double)(fl_clock_mono_ns() - begin);
+	return (struct bench_time){ (double)fl_clock_mono_ns() - begin,
+		bench_thread_ns() - begin_cpu };
+}
+
+static void measure_changes(
+	struct fl_agent *agent, struct fl_service **services, struct figures *ret)
+{
+	static double ns[CHANGES], cpu_ns[CHANGES];
+
+	for (uint32_t i = 0; i < CHANGES; i++) {
+		struct bench_time took = change(agent, services, i);
+
+		ns[i] = took.ns;
+		cpu_ns[i] = took.cpu_ns;
+	}
+	ret->p50 = (struct bench_time){ bench_quantile(ns, CHANGES, 0.5),
+		bench_quantile(cpu_ns, CHANGES, 0.5) };
+	ret->p99 = (struct bench_time){ bench_quantile(ns, CHANGES, 0.99),
+		bench_quantile(cpu_ns, CHANGES, 0.99) };
+	ret->longest = (struct bench_time){ bench_quantile(ns, CHANGES, 1),
+		bench_quantile(cpu_ns, CHANGES, 1) };
 }
 
 static void measure(struct fl_agent *agent, struct fl_service **services, struct figures *ret)
 {
-	static double ns[CHANGES];
 	fl_service_vec list = make_list(services);
 
 	ret->first = bench_inside_publish(agent, &list);
 	ret->first_turn = bench_inside_longest_turn();
 	ret->routes = bench_inside_await_routes(agent);
 	ret->routes_turn = bench_inside_longest_turn();
-	for (uint32_t i = 0; i < CHANGES; i++)
-		ns[i] = change(agent, services, i);
-	ret->p50 = bench_quantile(ns, CHANGES, 0.5);
-	ret->p99 = bench_quantile(ns, CHANGES, 0.99);
-	ret->longest = bench_quantile(ns, CHANGES, 1);
+	measure_changes(agent, services, ret);
 	ret->look = look(agent, 1);
 	ret->sweep = look(agent, 15);
 	ret->map_mib = (double)bench_inside_map_bytes(agent) / (1 << 20);
 }
 
+static json_t *report_time(const char *what, const char *key, struct bench_time time)
+{
+	printf("  %-44s %10.2f %10.2f\n", what, time.ns / 1e6, time.cpu_ns / 1e6);
+	return json_pack(
+		"{s:s, s:f, s:f}", "what", key, "ms", time.ns / 1e6, "cpu_ms", time.cpu_ns / 1e6);
+}
+
 static json_t *report(const struct figures *f)
 {
+	json_t *rows = json_array();
+
 	printf("\n%d services with %d endpoints each (ipip, %d slots a table), published by a "
-	       "registry as objects:\n\n"
-	       "  first apply                          %8.0f ms, the loop held for %.0f ms at "
-	       "most\n"
-	       "  then until all next hops are known   %8.0f ms, the loop held for %.0f ms at "
-	       "most\n"
-	       "  one endpoint changes, of %d times:   p50 %.2f ms, p99 %.2f ms, longest %.2f ms\n"
-	       "  each second, while slots move        %8.1f ms, and a sweep every ten: %.1f ms\n"
-	       "  memory                               maps %.0f MiB, agent %.0f MiB beside them\n",
-		SERVICES, ENDPOINTS, SLOTS, f->first / 1e6, f->first_turn / 1e6, f->routes / 1e6,
-		f->routes_turn / 1e6, CHANGES, f->p50 / 1e6, f->p99 / 1e6, f->longest / 1e6,
-		f->look / 1e6, f->sweep / 1e6, f->map_mib, f->agent_mib);
-	return json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
-		"services", SERVICES, "endpoints", SERVICES * ENDPOINTS, "first_apply_ms",
-		f->first / 1e6, "first_apply_longest_turn_ms", f->first_turn / 1e6, "routes_ms",
-		f->routes / 1e6, "routes_longest_turn_ms", f->routes_turn / 1e6, "changes", CHANGES,
-		"p50_ms", f->p50 / 1e6, "p99_ms", f->p99 / 1e6, "longest_ms", f->longest / 1e6,
-		"look_ms", f->look / 1e6, "sweep_ms", f->sweep / 1e6, "maps_mib", f->map_mib,
+	       "registry as objects.\nMilliseconds by the clock, and of processor time:\n\n",
+		SERVICES, ENDPOINTS, SLOTS);
+	json_array_append_new(rows, report_time("first apply", "first", f->first));
+	json_array_append_new(
+		rows, report_time("  longest turn of the loop", "first_turn", f->first_turn));
+	json_array_append_new(
+		rows, report_time("from there until all next hops are known", "routes", f->routes));
+	json_array_append_new(
+		rows, report_time("  longest turn of the loop", "routes_turn", f->routes_turn));
+	json_array_append_new(rows, report_time("one endpoint changes, p50", "p50", f->p50));
+	json_array_append_new(rows, report_time("  p99", "p99", f->p99));
+	json_array_append_new(rows, report_time("  longest", "longest", f->longest));
+	json_array_append_new(rows, report_time("each second, while slots move", "look", f->look));
+	json_array_append_new(
+		rows, report_time("  and every ten, with a sweep", "sweep", f->sweep));
+	printf("\nMemory: %.0f MiB of maps, %.0f MiB of the agent beside them.\n", f->map_mib,
+		f->agent_mib);
+	return json_pack("{s:i, s:i, s:i, s:o, s:f, s:f}", "services", SERVICES, "endpoints",
+		SERVICES * ENDPOINTS, "changes", CHANGES, "times", rows, "maps_mib", f->map_mib,
 		"agent_mib", f->agent_mib);
 }
 

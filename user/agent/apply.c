@@ -196,23 +196,43 @@ static void refuse(struct fl_agent *agent, const char *why)
 	strncpy(agent->stats.last_error, why, sizeof(agent->stats.last_error) - 1);
 }
 
-/* Number some services; after the last, plan. @return 1 = there are more, 0, -errno */
-static int prepare(struct fl_agent *agent)
+/* Number some services. @return whether they could be */
+static bool number(struct fl_agent *agent)
 {
 	struct fl_applying *a = &agent->applying;
 	struct fl_failure failure = { 0 };
 	int r = fl_writer_assign_some(agent->writer, a->snapshot, SERVICES_AT_ONCE, &failure);
 
-	if (r == 0)
-		r = fl_plan_diff(a->from_nothing ? NULL : agent->applied, a->snapshot, &a->plan);
 	if (r < 0)
-		refuse(agent, failure.message[0] ? failure.message : fl_log_errno(r));
-	if (r != 0)
-		return r;
-	a->planned = true;
+		refuse(agent, failure.message);
+	else if (r == 0)
+		a->phase = FL_APPLY_PLAN;
+	return r >= 0;
+}
+
+static bool plan(struct fl_agent *agent)
+{
+	struct fl_applying *a = &agent->applying;
+	int r = fl_plan_diff(a->from_nothing ? NULL : agent->applied, a->snapshot, &a->plan);
+
+	if (r < 0) {
+		refuse(agent, fl_log_errno(r));
+		return false;
+	}
 	agent->incomplete = agent->refused = false;
 	agent->stats.last_error[0] = '\0';
-	return 0;
+	a->phase = FL_APPLY_STEPS;
+	return true;
+}
+
+static void take_step(struct fl_agent *agent)
+{
+	struct fl_applying *a = &agent->applying;
+
+	if (a->done < a->plan.count)
+		carry_out(agent, &a->plan.steps[a->done++]);
+	else
+		a->phase = FL_APPLY_FINISH;
 }
 
 /* All steps were carried out. */
@@ -248,33 +268,51 @@ static void finish(struct fl_agent *agent)
 
 /* -------------------------------------------------------------------- slices */
 
+/* What cannot be divided gets a slice for itself, unless the whole apply is small. */
+static bool needs_a_slice(const struct fl_applying *a)
+{
+	return a->slices > 0 && (a->phase == FL_APPLY_PLAN || a->phase == FL_APPLY_FINISH);
+}
+
+/* @return whether the apply goes on */
+static bool go_on(struct fl_agent *agent)
+{
+	switch (agent->applying.phase) {
+	case FL_APPLY_NUMBER:
+		return number(agent);
+	case FL_APPLY_PLAN:
+		return plan(agent);
+	case FL_APPLY_STEPS:
+		take_step(agent);
+		return true;
+	case FL_APPLY_FINISH:
+		finish(agent);
+		break;
+	}
+	return false;
+}
+
 /* @return whether that was the last */
-static bool do_slice(struct fl_agent *agent)
+static bool do_slice(struct fl_agent *agent, uint64_t until_ns)
 {
 	struct fl_applying *a = &agent->applying;
-	uint64_t until_ns = fl_clock_mono_ns() + SLICE_NS;
 
 	do {
-		if (!a->planned) {
-			if (prepare(agent) < 0)
-				return true;
-		} else if (a->done < a->plan.count) {
-			carry_out(agent, &a->plan.steps[a->done++]);
-		} else {
-			finish(agent);
+		if (!go_on(agent))
 			return true;
-		}
-	} while (fl_clock_mono_ns() < until_ns);
+	} while (fl_clock_mono_ns() < until_ns && !needs_a_slice(a));
+	a->slices++;
 	return false;
 }
 
 static void on_timer(uv_timer_t *timer)
 {
+	uint64_t until_ns = fl_clock_mono_ns() + SLICE_NS;
 	struct fl_agent *agent = timer->data;
 
 	if (!agent->applying.snapshot && !begin(agent))
 		return;
-	if (!do_slice(agent)) {
+	if (!do_slice(agent, until_ns)) {
 		schedule_in(agent, GO_ON_MS);
 		return;
 	}

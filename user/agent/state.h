@@ -28,11 +28,15 @@
  * counters and log. Everything runs on the one loop.
  */
 
+/** What an apply does next. */
+enum fl_apply_phase { FL_APPLY_NUMBER, FL_APPLY_PLAN, FL_APPLY_STEPS, FL_APPLY_FINISH };
+
 /** A snapshot on its way into the kernel; all zeroes = none. */
 struct fl_applying {
 	struct fl_snapshot *snapshot;
-	struct fl_plan plan;  /**< from what was in force, valid when `planned` */
-	bool planned;         /**< all services have numbers */
+	enum fl_apply_phase phase;
+	unsigned slices;      /**< of the loop's time that were not enough so far */
+	struct fl_plan plan;  /**< from what was in force */
 	bool from_nothing;    /**< the plan takes nothing for granted */
 	size_t done;          /**< steps carried out */
 	uint64_t began_ns;    /**< CLOCK_MONOTONIC, before it was made */

@@ -9,6 +9,7 @@
 
 #include "core/cleanup.h"
 #include "core/vec.h"
+#include "kernel/walk.h"
 
 #define STORE(cell, value)      __atomic_store_n(&(cell), (value), __ATOMIC_RELAXED)
 #define STORE_LAST(cell, value) __atomic_store_n(&(cell), (value), __ATOMIC_RELEASE)
@@ -87,7 +88,8 @@ int fl_frontend_row_put(
 	if (r == -ENOENT || found.frontend != wanted.frontend)
 		clear_counters(maps, FL_MAP_frontend_stats, wanted.frontend);
 	begin_change(maps);
-	r = bpf_map_update_elem(maps->fd[FL_MAP_frontends], &key, &wanted, BPF_ANY) < 0 ? -errno : 1;
+	r = bpf_map_update_elem(maps->fd[FL_MAP_frontends], &key, &wanted, BPF_ANY) < 0 ? -errno
+											: 1;
 	end_change(maps);
 	return r;
 }
@@ -104,24 +106,28 @@ int fl_frontend_row_remove(const struct fl_maps *maps, const struct fl_frontend 
 	return r == -ENOENT ? 0 : r;
 }
 
+typedef FL_VEC(struct fl_frontend_pair) pair_vec;
+
+static int note_pair(void *context, const void *key, const void *value)
+{
+	struct fl_frontend_pair *pair = fl_vec_push((pair_vec *)context);
+
+	if (!pair)
+		return -ENOMEM;
+	memcpy(&pair->key, key, sizeof(pair->key));
+	memcpy(&pair->row, value, sizeof(pair->row));
+	return 0;
+}
+
 int fl_frontend_rows_list(
 	const struct fl_maps *maps, struct fl_frontend_pair **ret, size_t *ret_count)
 {
-	FL_VEC(struct fl_frontend_pair) list = { 0 };
-	int fd = maps->fd[FL_MAP_frontends];
-	struct fl_frontend_key key, *last = NULL;
+	pair_vec list = { 0 };
+	int r = fl_walk(maps, FL_MAP_frontends, note_pair, &list);
 
-	while (bpf_map_get_next_key(fd, last, &key) == 0) {
-		struct fl_frontend_pair *pair = fl_vec_push(&list);
-
-		if (!pair) {
-			fl_vec_done(&list);
-			return -ENOMEM;
-		}
-		pair->key = key;
-		last = &key;
-		if (bpf_map_lookup_elem(fd, &key, &pair->row) < 0)
-			list.count--; /* gone meanwhile: we read another agent's map */
+	if (r < 0) {
+		fl_vec_done(&list);
+		return r;
 	}
 	*ret = list.items;
 	*ret_count = list.count;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/vec.h"
+#include "kernel/walk.h"
 
 struct vip {
 	struct fl_ip addr;
@@ -41,11 +42,12 @@ static void merge(struct vips *vips)
 
 /* ------------------------------------------------------------ what shall be */
 
-static bool has(const struct vips *vips, const struct fl_ip *addr)
+static const struct vip *find(const struct vips *vips, const struct fl_ip *addr)
 {
 	struct vip wanted = { .addr = *addr };
 
-	return vips->count && bsearch(&wanted, vips->items, vips->count, sizeof(wanted), compare);
+	return vips->count ? bsearch(&wanted, vips->items, vips->count, sizeof(wanted), compare)
+			   : NULL;
 }
 
 /* @param of  only these addresses; NULL = all */
@@ -55,7 +57,7 @@ static int add(struct vips *vips, const struct fl_service *service, const struct
 		const struct fl_frontend *frontend = &service->frontends[i];
 		struct vip *vip;
 
-		if (of && !has(of, &frontend->addr))
+		if (of && !find(of, &frontend->addr))
 			continue;
 		vip = fl_vec_push(vips);
 		if (!vip)
@@ -100,7 +102,80 @@ static int collect(const struct fl_snapshot *snapshot, const struct vips *of, st
 	return r;
 }
 
-/* --------------------------------------------------------------------- write */
+/* ---------------------------------------------------------- look at every address */
+
+static int note(void *context, const void *key, const void *value)
+{
+	struct vips *found = context;
+	struct vip *vip = fl_vec_push(found);
+
+	if (!vip)
+		return -ENOMEM;
+	memcpy(&vip->addr, key, sizeof(vip->addr));
+	memcpy(&vip->row, value, sizeof(vip->row));
+	return 0;
+}
+
+/* Write the rows that the map lacks, or has otherwise. @return how many, -errno */
+static int put_all(int fd, const struct vips *vips, const struct vips *found)
+{
+	int written = 0;
+
+	for (size_t i = 0; i < vips->count; i++) {
+		const struct vip *vip = &vips->items[i], *old = find(found, &vip->addr);
+
+		if (old && memcmp(&old->row, &vip->row, sizeof(old->row)) == 0)
+			continue;
+		if (bpf_map_update_elem(fd, &vip->addr, &vip->row, BPF_ANY) < 0)
+			return -errno;
+		written++;
+	}
+	return written;
+}
+
+/* Remove the row of an address that nobody has any more. @return rows removed, -errno */
+static int remove_row(int fd, const struct fl_ip *addr)
+{
+	if (bpf_map_delete_elem(fd, addr) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+/* @param of  addresses that may have rows */
+static int prune(int fd, const struct vips *vips, const struct vips *of)
+{
+	int removed = 0, r;
+
+	for (size_t i = 0; i < of->count; i++) {
+		if (find(vips, &of->items[i].addr))
+			continue;
+		r = remove_row(fd, &of->items[i].addr);
+		if (r < 0)
+			return r;
+		removed += r;
+	}
+	return removed;
+}
+
+static int write_all(const struct fl_maps *maps, const struct fl_snapshot *snapshot)
+{
+	struct vips vips = { 0 }, found = { 0 };
+	int fd = maps->fd[FL_MAP_vips], written = 0;
+	int r = collect(snapshot, NULL, &vips);
+
+	if (r == 0)
+		r = fl_walk(maps, FL_MAP_vips, note, &found);
+	sort(&found);
+	if (r == 0)
+		r = written = put_all(fd, &vips, &found);
+	if (r >= 0)
+		r = prune(fd, &vips, &found);
+	fl_vec_done(&vips);
+	fl_vec_done(&found);
+	return r < 0 ? r : written + r;
+}
+
+/* --------------------------------------------------- look at those that may differ */
 
 static int put(int fd, const struct vip *vip)
 {
@@ -112,64 +187,28 @@ static int put(int fd, const struct vip *vip)
 	return bpf_map_update_elem(fd, &vip->addr, &vip->row, BPF_ANY) < 0 ? -errno : 1;
 }
 
-/* Remove the row of an address that nobody has any more. @return rows removed, -errno */
-static int remove_row(int fd, const struct fl_ip *addr)
-{
-	if (bpf_map_delete_elem(fd, addr) == 0)
-		return 1;
-	return errno == ENOENT ? 0 : -errno;
-}
-
-static int prune_all(int fd, const struct vips *vips)
-{
-	struct fl_ip addr, *previous = NULL, next;
-	int removed = 0, r;
-
-	while (bpf_map_get_next_key(fd, previous, &next) == 0) {
-		if (has(vips, &next)) {
-			addr = next;
-			previous = &addr;
-			continue;
-		}
-		r = remove_row(fd, &next);
-		if (r < 0)
-			return r;
-		removed += r;
-	}
-	return removed;
-}
-
-static int prune_changed(int fd, const struct vips *vips, const struct vips *changed)
-{
-	int removed = 0, r;
-
-	for (size_t i = 0; i < changed->count; i++) {
-		if (has(vips, &changed->items[i].addr))
-			continue;
-		r = remove_row(fd, &changed->items[i].addr);
-		if (r < 0)
-			return r;
-		removed += r;
-	}
-	return removed;
-}
-
-int fl_vips_put(const struct fl_maps *maps, const struct fl_snapshot *last,
+static int write_changed(const struct fl_maps *maps, const struct fl_snapshot *last,
 	const struct fl_snapshot *snapshot)
 {
 	struct vips vips = { 0 }, changed = { 0 };
 	int fd = maps->fd[FL_MAP_vips], written = 0;
-	int r = last ? collect_changed(last, snapshot, &changed) : 0;
+	int r = collect_changed(last, snapshot, &changed);
 
 	if (r == 0)
-		r = collect(snapshot, last ? &changed : NULL, &vips);
+		r = collect(snapshot, &changed, &vips);
 	for (size_t i = 0; i < vips.count && r >= 0; i++) {
 		r = put(fd, &vips.items[i]);
 		written += r > 0;
 	}
 	if (r >= 0)
-		r = last ? prune_changed(fd, &vips, &changed) : prune_all(fd, &vips);
+		r = prune(fd, &vips, &changed);
 	fl_vec_done(&vips);
 	fl_vec_done(&changed);
 	return r < 0 ? r : written + r;
+}
+
+int fl_vips_put(const struct fl_maps *maps, const struct fl_snapshot *last,
+	const struct fl_snapshot *snapshot)
+{
+	return last ? write_changed(maps, last, snapshot) : write_all(maps, snapshot);
 }
