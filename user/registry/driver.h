@@ -79,7 +79,9 @@ struct fl_registry {
 
 	struct fl_keeper *keeper; /**< remote ones: of the snapshot on disk; else NULL */
 	struct fl_guard guard;
-	struct fl_held *held; /**< an answer that would remove too much; NULL = none */
+	fl_service_vec before; /**< in force before the first removal of a minute */
+	uint64_t before_ms;    /**< when that was, CLOCK_MONOTONIC */
+	struct fl_held *held;  /**< an answer that would remove too much; NULL = none */
 };
 
 /** An answer that waits for somebody to accept it, or for a better one. */

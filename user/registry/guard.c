@@ -119,14 +119,59 @@ int fl_removal_count(const struct fl_guard *guard, const fl_service_vec *before,
 	return 0;
 }
 
+/* @return false when out of memory */
+static bool add(fl_service_vec *list, struct fl_service *service)
+{
+	struct fl_service **added = fl_vec_push(list);
+
+	if (added)
+		*added = fl_service_ref(service);
+	return added;
+}
+
+/* @param sorted_then  by name. @return the service of that name, NULL = none */
+static struct fl_service *find(
+	struct fl_service **sorted_then, size_t count, struct fl_service *service)
+{
+	struct fl_service **found =
+		bsearch(&service, sorted_then, count, sizeof(*sorted_then), by_name);
+
+	return found ? *found : NULL;
+}
+
+int fl_guard_restore(const fl_service_vec *then, const fl_service_vec *now, fl_service_vec *ret)
+{
+	const struct part a = { then->items, then->count }, b = { now->items, now->count };
+	_cleanup_free_ struct fl_service **sorted_a = sorted(&a), **sorted_b = sorted(&b);
+	fl_service_vec list = { 0 };
+	bool room = sorted_a && sorted_b;
+
+	for (size_t i = 0; room && i < now->count; i++) {
+		struct fl_service *as_then = find(sorted_a, a.count, now->items[i]);
+
+		room = add(&list, as_then && vanished_endpoints(as_then, now->items[i])
+					  ? as_then
+					  : now->items[i]);
+	}
+	for (size_t i = 0; room && i < then->count; i++)
+		if (!find(sorted_b, b.count, then->items[i]))
+			room = add(&list, then->items[i]);
+	if (!room) {
+		fl_services_done(&list);
+		return -ENOMEM;
+	}
+	*ret = list;
+	return 0;
+}
+
 static bool is_too_much(size_t gone, size_t of, unsigned max_percent)
 {
 	return of >= FL_GUARD_ENDPOINTS_MIN && gone * 100 > of * (size_t)max_percent;
 }
 
-static bool is_old(const struct fl_guard *guard, uint64_t now_ms)
+static bool is_open(const struct fl_guard *guard, uint64_t now_ms)
 {
-	return now_ms - guard->most_ms >= FL_GUARD_WINDOW_MS;
+	return now_ms - guard->most_ms < FL_GUARD_WINDOW_MS;
 }
 
 bool fl_guard_refuses(const struct fl_guard *guard, const struct fl_removal *removal,
@@ -138,7 +183,7 @@ bool fl_guard_refuses(const struct fl_guard *guard, const struct fl_removal *rem
 	*ret_of = removal->before;
 	if (is_too_much(*ret_gone, *ret_of, max_percent))
 		return true;
-	if (is_old(guard, now_ms) || guard->most <= removal->after)
+	if (!is_open(guard, now_ms) || guard->most <= removal->after)
 		return false;
 	*ret_gone = guard->most - removal->after;
 	*ret_of = guard->most;
@@ -148,7 +193,7 @@ bool fl_guard_refuses(const struct fl_guard *guard, const struct fl_removal *rem
 /* The window begins anew with the first change after it ended. */
 void fl_guard_passed(struct fl_guard *guard, const struct fl_removal *removal, uint64_t now_ms)
 {
-	if (is_old(guard, now_ms))
+	if (!is_open(guard, now_ms))
 		*guard = (struct fl_guard){ .most = removal->before, .most_ms = now_ms };
 	if (removal->after >= guard->most)
 		*guard = (struct fl_guard){ .most = removal->after, .most_ms = now_ms };

@@ -12,7 +12,8 @@
  * should look first: an emptied server, a lost token, a filter with a typing error.
  *
  * Only what vanishes counts, not what turns down: that is what `panic` is for. A
- * list may also be emptied in many small steps, so the sum of a minute counts, too.
+ * list may also be emptied in many small steps, so the sum of a minute counts, too,
+ * and what the first steps took away comes back when a later one is held back.
  * Pure.
  */
 #define FL_GUARD_ENDPOINTS_MIN 10    /**< fewer are not guarded */
@@ -36,7 +37,7 @@ struct fl_guard {
 	uint64_t most_ms; /**< when that was */
 };
 
-/** This is in force from the start. */
+/** This is in force from the start, or again. */
 void fl_guard_begin(struct fl_guard *guard, const fl_service_vec *services);
 
 /**
@@ -59,6 +60,14 @@ int fl_removal_count(const struct fl_guard *guard, const fl_service_vec *before,
  */
 bool fl_guard_refuses(const struct fl_guard *guard, const struct fl_removal *removal,
 	unsigned max_percent, uint64_t now_ms, size_t *ret_gone, size_t *ret_of);
+
+/**
+ * Undo removals: `now`, but services of which endpoints vanished are as they were `then`.
+ * What is new stays.
+ * @param ret  references of its own
+ * @return 0, -ENOMEM
+ */
+int fl_guard_restore(const fl_service_vec *then, const fl_service_vec *now, fl_service_vec *ret);
 
 /** It is in force now. */
 void fl_guard_passed(struct fl_guard *guard, const struct fl_removal *removal, uint64_t now_ms);

@@ -27,6 +27,7 @@ static void registry_free(struct fl_registry *registry)
 		return;
 	fl_services_done(&registry->services);
 	fl_problems_done(&registry->problems);
+	fl_services_done(&registry->before);
 	fl_held_free(registry->held);
 	fl_registry_config_unref(registry->config);
 	free(registry->node);

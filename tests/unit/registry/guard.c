@@ -120,6 +120,44 @@ Test(guard, a_port_is_part_of_an_endpoint_and_its_state_is_not)
 	fl_services_done(&after);
 }
 
+/* ---------------------------------------------------------------- restoring */
+
+struct restore_row {
+	char name[40];
+	char then[48], now[48], expect[64];
+};
+
+ParameterizedTestParameters(guard, restore)
+{
+	static struct restore_row rows[] = {
+		{ "nothing vanished", "api:1-4 web:1-8", "api:1-4 web:1-8", "api:1-4 web:1-8" },
+		{ "all of it", "api:1-4 web:1-8", "", "api:1-4 web:1-8" },
+		{ "a service", "api:1-4 web:1-8", "web:1-8", "web:1-8 api:1-4" },
+		{ "endpoints", "api:1-4 web:1-8", "api:1-4 web:3-6", "api:1-4 web:1-8" },
+		{ "what is new stays", "web:1-8", "db:1-3 web:1-9", "db:1-3 web:1-9" },
+		{ "both", "api:1-4 web:1-8", "db:1-3 web:2-9", "db:1-3 web:1-8 api:1-4" },
+		{ "there was nothing", "", "web:1-8", "web:1-8" },
+	};
+
+	return cr_make_param_array(struct restore_row, rows, sizeof(rows) / sizeof(*rows));
+}
+
+ParameterizedTest(struct restore_row *row, guard, restore)
+{
+	fl_service_vec then = list_of(row->then), now = list_of(row->now), found;
+	fl_service_vec expected = list_of(row->expect);
+
+	cr_assert_eq(fl_guard_restore(&then, &now, &found), 0);
+	cr_assert_eq(found.count, expected.count, "%s", row->name);
+	for (size_t i = 0; i < found.count; i++)
+		cr_expect(fl_service_equal(found.items[i], expected.items[i]), "%s: %s", row->name,
+			found.items[i]->name);
+	fl_services_done(&then);
+	fl_services_done(&now);
+	fl_services_done(&found);
+	fl_services_done(&expected);
+}
+
 /* ------------------------------------------------------------------ judging */
 
 /* Answers in turn: how many endpoints there are then, after how many seconds, and

@@ -297,6 +297,51 @@ Test(registry_remote, the_same_answer_again_does_not_disturb_the_calm)
 	cr_expect_eq(registry->services.items[0]->endpoint_count, 3);
 }
 
+/* An emptied registry may be read in pieces. */
+Test(registry_remote, what_went_just_before_comes_back)
+{
+	struct fl_registry *registry = the_registry();
+	uint64_t published_ms;
+
+	answer(4, 5);
+	answer(3, 5);
+	answer(2, 5);
+	cr_expect_null(registry->held, "half of it");
+	cr_expect_eq(registry->services.count, 2);
+	registry->published_ms = published_ms = 1000000;
+	answer(1, 5);
+	cr_assert_not_null(registry->held);
+	cr_expect_eq(registry->services.count, 4);
+	cr_expect_eq(registry->held->gone, 15);
+	cr_expect_eq(registry->held->of, 20);
+	cr_expect_eq(registry->published_ms, published_ms, "it is not younger");
+	answer(0, 0);
+	cr_expect_eq(registry->held->gone, 20);
+	restart();
+	cr_expect_eq(the_registry()->services.count, 4, "also on disk");
+}
+
+Test(registry_remote, what_went_long_before_is_gone)
+{
+	struct fl_registry *registry = the_registry();
+
+	answer(4, 5);
+	answer(3, 5);
+	registry->before_ms -= FL_GUARD_WINDOW_MS;
+	registry->guard.most_ms -= FL_GUARD_WINDOW_MS;
+	answer(2, 5);
+	cr_expect_null(registry->held);
+	answer(1, 5);
+	cr_assert_not_null(registry->held);
+	cr_expect_eq(registry->services.count, 3, "the one that went within the minute");
+	cr_expect_eq(registry->held->of, 15);
+	cr_expect_eq(fl_registry_set_accept(&w.set, "consul", &(struct fl_failure){ 0 }), 0);
+	cr_expect_eq(registry->services.count, 1);
+	answer(1, 4);
+	answer(1, 1);
+	cr_expect_null(registry->held, "few, and what was before the accepting does not count");
+}
+
 Test(registry_remote, what_is_held_grows_old)
 {
 	struct fl_registry *registry = the_registry();
