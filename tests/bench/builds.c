@@ -6,7 +6,6 @@
 
 #include "balance/maglev.h"
 #include "bench.h"
-#include "core/clock.h"
 #include "fairlead/abi.h"
 
 /*
@@ -20,11 +19,11 @@
 static double build(
 	const struct fl_maglev_entry *entries, size_t count, uint32_t size, uint32_t *table)
 {
-	uint64_t begin = fl_clock_mono_ns();
+	double begin = bench_thread_ns();
 
 	if (fl_maglev_build(entries, count, size, table) < 0)
 		errx(1, "building a table failed");
-	return (double)(fl_clock_mono_ns() - begin) / 1e6;
+	return (bench_thread_ns() - begin) / 1e6;
 }
 
 static struct fl_maglev_entry *make_entries(size_t count)
@@ -91,9 +90,8 @@ json_t *bench_builds(void)
 	static const size_t counts[] = { 10, 100, 1000 };
 	json_t *rows = json_array();
 
-	printf("\nTables: milliseconds to build one, and percent of slots that change hands when "
-	       "one "
-	       "endpoint\nleaves, its own and those of others:\n\n"
+	printf("\nTables: milliseconds of processor time to build one, and percent of slots that "
+	       "change hands when\none endpoint leaves, its own and those of others:\n\n"
 	       "  %8s %10s %10s %6s %12s %12s\n",
 		"slots", "endpoints", "ms", "±", "its own", "others");
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
