@@ -264,3 +264,50 @@ def test_an_agent_that_lost_its_stream_of_changes(agent, consul, good):
     before = len(consul.questions(WEB))
     wait_until(lambda: len(consul.questions(WEB)) > before + 1, "it goes on")
     assert agent.cli("status")["generation"] == generation, "nothing was removed, not even for a moment"
+
+
+def test_several_addresses_take_over_from_each_other(net, agent, consul, good):
+    """The next address is asked at once when one cannot be reached, and nothing is lost meanwhile."""
+    second = FakeConsul(net.run_dir / "second.sock")
+    second.put("web", instances(1, 2))
+    text = agent.config.read_text()
+    agent.config.write_text(text.replace(
+        f"url: 'unix://{consul.socket_path}'",
+        f"urls: ['unix://{second.socket_path}', 'unix://{consul.socket_path}']"))
+    try:
+        wait_until(lambda: second.questions(WEB), "the first address is asked")
+        second.put("web", instances(1, 2, 3))
+        wait_until(lambda: len(endpoints(agent)) == 3, "the first address is followed")
+        consul.put("web", instances(1, 2, 3))
+        second.close()
+        for path in (WEB, CATALOG, KV):
+            second.fault(path, cut_off)
+        before = len(consul.questions(WEB))
+        wait_until(lambda: len(consul.questions(WEB)) > before, "the second one is asked")
+        consul.put("web", instances(1, 3))
+        wait_until(lambda: endpoints(agent) == ["192.0.2.1:8080", "192.0.2.3:8080"], "and followed")
+        wait_until(lambda: registry(agent)["up"] and not registry(agent)["last_error"], "all is well")
+    finally:
+        agent.config.write_text(text)
+
+
+def test_more_services_than_connections_take_turns(agent, consul, good):
+    """Each is looked at regularly, none for ever; a change is seen when its turn comes."""
+    text = agent.config.read_text()
+    names = [f"many-{n}" for n in range(1, 41)]
+    agent.config.write_text(text.replace("wait: 1s", "wait: 1s, connections: 5"))
+    try:
+        for n, name in enumerate(names, 1):
+            consul.put(name, [instance(n, f"192.0.2.{n}", 80, f"{VIP4}:{9000 + n}/tcp")])
+        wait_until(lambda: all(agent.service(name) for name in (names[0], names[-1])), "all are served")
+        for n in (1, 20, 40):
+            consul.put(f"many-{n}", [instance(n, f"192.0.2.{n}", 80, f"{VIP4}:{9000 + n}/tcp", weight=7)])
+            wait_until(lambda: agent.cli("endpoint", "list", f"many-{n}")[0]["weight"] == 7, f"{n} follows")
+        asked = [len(consul.questions(f"/v1/health/service/{name}")) for name in names]
+        wait_until(lambda: all(len(consul.questions(f"/v1/health/service/{name}")) > before + 1
+                               for name, before in zip(names, asked)), "every one has its turn")
+    finally:
+        with consul.changed:
+            for name in names:
+                consul.services.pop(name, None)
+        agent.config.write_text(text)
