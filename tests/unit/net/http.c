@@ -30,7 +30,7 @@ static const char *url_of(struct test_http_server *server, const char *target)
 
 /* ------------------------------------------------------------------ answers */
 
-#define HANGS_MS 300 /* how long to wait for what never comes */
+#define HANGS_MS 1500 /* how long to wait for what never comes */
 
 static const struct test_reply replies[] = {
 	{ "/length", OK "Content-Length: 5\r\n\r\nhello" },
