@@ -179,7 +179,8 @@ Test(control_api, registries)
 	json_object_set_new(json_array_get(value, 0), "age", json_integer(5));
 	expect(value, "[{\"name\":\"files\",\"type\":\"file\",\"up\":true,\"age\":5,\"services\":0,"
 		      "\"endpoints\":0,"
-		      "\"held\":null,\"last_error\":null,\"registered\":null,\"updates\":3,\"restored\":false,"
+		      "\"held\":null,\"last_error\":null,\"registered\":null,\"updates\":3,"
+		      "\"restored\":false,"
 		      "\"problems\":[]}]");
 	t->registry.up = false;
 	t->registry.published_ms = 0;
@@ -191,7 +192,8 @@ Test(control_api, registries)
 		"[{\"name\":\"files\",\"type\":\"file\",\"up\":false,\"age\":null,\"services\":0,"
 		"\"endpoints\":0,\"held\":null,\"last_error\":\"no such "
 		"\\\"directory\\\"\\n\xef\xbf\xbd\","
-		"\"registered\":null,\"updates\":3,\"restored\":false,\"problems\":[\"/etc/web.yaml:3:5: not a "
+		"\"registered\":null,\"updates\":3,\"restored\":false,\"problems\":[\"/etc/"
+		"web.yaml:3:5: not a "
 		"port\"]}]");
 	fl_problems_done(&t->registry.problems);
 }
@@ -208,7 +210,8 @@ Test(control_api, a_registry_that_is_held_back)
 	expect(value,
 		"{\"name\":\"files\",\"type\":\"file\",\"up\":true,\"age\":null,\"services\":0,"
 		"\"endpoints\":0,\"held\":{\"endpoints\":15,\"of\":20,\"services\":3,"
-		"\"since\":\"2023-11-14T22:13:20Z\"},\"last_error\":null,\"registered\":null,\"updates\":3,"
+		"\"since\":\"2023-11-14T22:13:20Z\"},\"last_error\":null,\"registered\":null,"
+		"\"updates\":3,"
 		"\"restored\":true,\"problems\":[]}");
 	cr_expect_eq(fl_api_registry(&t->view, "other", writer()), -ENOENT);
 }
