@@ -262,6 +262,7 @@ struct fl_service *fl_read_service(struct fl_reader *reader, const struct fl_nod
 	}
 	service->line = node->line;
 	service->column = node->column;
+	service->varies = reader->varies;
 	fl_read_options(reader, FL_OF_SERVICE, "services", node, service);
 	refuse_unhanded_check(reader, service);
 	service->incomplete =

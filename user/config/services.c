@@ -58,22 +58,39 @@ static int read_list(struct fl_reader *reader, const struct fl_node *root, fl_se
 	return reader->problems->errors == errors ? 0 : -EINVAL;
 }
 
-int fl_services_parse(const char *text, size_t length, const char *name, const char *registry,
-	struct fl_problems *problems, fl_service_vec *ret)
+static int parse(struct fl_reader *reader, const char *text, size_t length, fl_service_vec *ret)
 {
-	struct fl_reader reader = { .file = name, .problems = problems, .registry = registry };
+	struct fl_problems *problems = reader->problems;
 	size_t errors = problems->errors;
 	fl_service_vec services = { 0 };
 	struct fl_yaml yaml = { 0 };
-	int r = fl_yaml_parse(text, length, name, problems, &yaml);
+	int r = fl_yaml_parse(text, length, reader->file, problems, &yaml);
 
 	if (r == 0)
-		r = read_list(&reader, yaml.root, &services);
+		r = read_list(reader, yaml.root, &services);
 	fl_yaml_done(&yaml);
 	if (r == -ENOMEM)
 		return r;
 	*ret = services;
 	return problems->errors == errors ? 0 : -EINVAL;
+}
+
+int fl_services_parse(const char *text, size_t length, const char *name, const char *registry,
+	struct fl_problems *problems, fl_service_vec *ret)
+{
+	struct fl_reader reader = { .file = name, .problems = problems, .registry = registry };
+
+	return parse(&reader, text, length, ret);
+}
+
+int fl_services_parse_kept(const char *text, size_t length, const char *name, const char *registry,
+	struct fl_problems *problems, fl_service_vec *ret)
+{
+	struct fl_reader reader = {
+		.file = name, .problems = problems, .registry = registry, .varies = true
+	};
+
+	return parse(&reader, text, length, ret);
 }
 
 int fl_services_load(

@@ -31,6 +31,11 @@ int fl_services_load(
 int fl_services_parse(const char *text, size_t length, const char *name, const char *registry,
 	struct fl_problems *problems, fl_service_vec *ret);
 
+/** The same for what another machine declared, and was written down: `varies` is set in
+ * its services, so that one without endpoints of a family is a service nevertheless. */
+int fl_services_parse_kept(const char *text, size_t length, const char *name, const char *registry,
+	struct fl_problems *problems, fl_service_vec *ret);
+
 /**
  * Begin one service from its mapping, to which its name is given from elsewhere (if it
  * stands there as well it must be the same), and perhaps its endpoints too: they may be

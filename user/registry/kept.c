@@ -240,7 +240,8 @@ static int read_pieces(
 		body = next ? next + 1 : NULL;
 		length =
 			body ? (size_t)(body - text) : image->length - (size_t)(text - image->text);
-		r = fl_services_parse(text, length, image->path, registry, &kept->problems, &piece);
+		r = fl_services_parse_kept(
+			text, length, image->path, registry, &kept->problems, &piece);
 		if (r == -ENOMEM)
 			return r;
 		for (size_t i = 0; i < piece.count; i++) {

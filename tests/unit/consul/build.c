@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/services.h"
 #include "registry/consul/build.h"
 
 /* Settings as metadata has them, and one instance for each word "ID@ADDRESS[:PORT][*STATE]". */
@@ -170,4 +171,41 @@ Test(consul_settings, every_option_of_a_service_has_a_setting)
 	cr_expect_eq(fl_consul_setting_find("frontend", 8), -1);
 	cr_expect_eq(fl_consul_setting_find("frontendsx", 10), -1);
 	cr_expect_eq(fl_consul_setting_find("", 0), -1);
+}
+
+/* What is kept for the next start must come back whole: also with frontends of a family
+ * that has no endpoint just now, and without any endpoint. */
+Test(consul_build, what_is_built_can_be_kept_and_read_again)
+{
+	static const char *const instances[] = { "a@192.0.2.1:80 b@192.0.2.2:81*draining", "" };
+
+	for (size_t i = 0; i < 2; i++) {
+		static char frontends[] = "10.0.0.1:80/tcp [2001:db8::1]:80/tcp";
+		struct fl_consul_settings settings = { { frontends } };
+		struct fl_consul_health health = { 0 };
+		struct fl_problems problems = { 0 };
+		struct fl_service *service = NULL;
+		fl_service_vec again = { 0 };
+		char *text = NULL;
+		size_t length = 0;
+		FILE *out = open_memstream(&text, &length);
+
+		add_instances(&health, instances[i]);
+		cr_assert_eq(fl_consul_settings_begin(
+				     &settings, "web", "f", "consul", &problems, &service),
+			0);
+		cr_assert_eq(fl_consul_build(service, &health, "f", &problems), 0);
+		fputs("services:\n", out);
+		cr_assert_eq(fl_service_print(service, out), 0);
+		fclose(out);
+		cr_expect_eq(fl_services_parse_kept(text, length, "k", "consul", &problems, &again),
+			0, "%s", text);
+		cr_assert_eq(again.count, 1, "%s", text);
+		cr_expect(fl_service_equal(again.items[0], service));
+		fl_services_done(&again);
+		fl_service_unref(service);
+		fl_consul_health_done(&health);
+		fl_problems_done(&problems);
+		free(text);
+	}
 }
