@@ -98,7 +98,7 @@ static void prune(struct fl_agent *agent, const struct fl_snapshot *snapshot)
 {
 	struct fl_failure failure = { 0 };
 
-	agent->pruned = all_have_spoken(&agent->registries);
+	agent->pruned = agent->applying.of_all;
 	if (!agent->pruned)
 		return;
 
@@ -179,6 +179,7 @@ static bool begin(struct fl_agent *agent)
 	agent->applying = (struct fl_applying){
 		.snapshot = snapshot,
 		.from_nothing = agent->incomplete || !agent->applied,
+		.of_all = all_have_spoken(&agent->registries),
 		.began_ns = began_ns,
 		.slots_moved = fl_writer_writes(agent->writer)->slots_moved,
 	};

@@ -38,6 +38,7 @@ struct fl_applying {
 	unsigned slices;      /**< of the loop's time that were not enough so far */
 	struct fl_plan plan;  /**< from what was in force */
 	bool from_nothing;    /**< the plan takes nothing for granted */
+	bool of_all;          /**< every registry had its say in it */
 	size_t done;          /**< steps carried out */
 	uint64_t began_ns;    /**< CLOCK_MONOTONIC, before it was made */
 	uint64_t slots_moved; /**< the writer's count before it */
