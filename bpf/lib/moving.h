@@ -180,14 +180,14 @@ static __always_inline enum moving_result moving_pin_old(
 	return MOVING_DONE;
 }
 
-/** A pin of an opening has proved itself: it moves to where nothing is evicted. */
+/** A pin of an opening has proved itself: it moves to where nothing is evicted. It is
+ * made anew, since the cell that was found may belong to another flow by now. */
 static __always_inline enum moving_result moving_promote(
 	struct moving *m, const struct fl_slot_query *q, struct fl_pin *found, struct fl_pin *pin)
 {
 	int err;
 
-	*pin = *found;
-	fl_pin_touch(pin, m->packet, m->second);
+	fl_pin_init(pin, m->endpoint, m->service, m->hash, m->family, 0, m->packet, m->second);
 	err = map_update(&fl_pins, &m->key, pin, BPF_NOEXIST);
 	if (!err || err == -EEXIST) {
 		bpf_map_delete_elem(&fl_opening, &m->key);
@@ -198,17 +198,14 @@ static __always_inline enum moving_result moving_promote(
 	return moving_lose(m, q->slot);
 }
 
-/**
- * Point a pin elsewhere. By key, not through the pointer: its cell may belong to
- * another flow by now.
- */
+/** Point a pin elsewhere: by key and anew, for the same reason. */
 static __always_inline enum moving_result moving_replace(struct moving *m,
 	const struct fl_slot_query *q, const struct fl_pin *found, struct fl_pin *pin)
 {
 	int err;
 
-	*pin = *found;
-	fl_pin_replace(pin, m->endpoint, m->service, m->packet, m->second);
+	fl_pin_init(
+		pin, m->endpoint, m->service, m->hash, m->family, found->old, m->packet, m->second);
 	if (q->pin_is_opening)
 		err = map_update(&fl_opening, &m->key, pin, BPF_EXIST);
 	else

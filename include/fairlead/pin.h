@@ -99,17 +99,8 @@ fl_inline void fl_pin_touch(struct fl_pin *pin, enum fl_packet packet, __u32 sec
 		pin->closing = closing;
 }
 
-/** Point a pin at another endpoint: as new. */
-fl_inline void fl_pin_replace(
-	struct fl_pin *pin, __u32 endpoint, __u32 service, enum fl_packet packet, __u32 second)
-{
-	pin->endpoint = endpoint;
-	pin->service = service;
-	pin->proven = 0;
-	fl_pin_touch(pin, packet, second);
-}
-
-/** Fill a new pin. @param old  it is counted in fl_pressure_row.old_pins */
+/** Fill a new pin, or one that is pointed elsewhere.
+ * @param old  it is counted in fl_pressure_row.old_pins */
 fl_inline void fl_pin_init(struct fl_pin *pin, __u32 endpoint, __u32 service, __u32 hash,
 	__u8 family, __u8 old, enum fl_packet packet, __u32 second)
 {

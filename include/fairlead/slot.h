@@ -151,7 +151,7 @@ enum fl_pin_action {
 	FL_PIN_PROMOTE, /**< put the pin, touched, into `pins` (NOEXIST; EEXIST is as good), then
 			     delete it from `opening`. No room: touch it where it is; the
 			     rest is as for FL_PIN_LOSE */
-	FL_PIN_REPLACE, /**< fl_pin_replace the pin that was found, in place */
+	FL_PIN_REPLACE, /**< fill it anew (fl_pin_init) where it was found */
 	FL_PIN_OPENING, /**< make a pin in `opening` (NOEXIST); fl_pressure_count */
 	FL_PIN_OLD,     /**< make a pin in `pins` (NOEXIST), counted in old_pins */
 	FL_PIN_LOSE,    /**< a pin was needed and not made; the slot must go on moving */

@@ -142,25 +142,23 @@ static void touch(struct model_state *s, const struct model_flight *f)
 	place->stuck = stuck;
 }
 
-/** By key: it is another pin of the flow that is replaced, if there is one by now. */
-static bool replace(struct model_state *s, const struct model_flight *f)
-{
-	struct model_pin *place = f->in_opening ? &s->opening : &s->pins;
-	struct fl_pin pin = model_pin(*place);
-
-	if (!place->endpoint)
-		return !RULE(replace_needs_pin);
-	fl_pin_replace(&pin, f->to, 0, f->packet, MODEL_NOW - f->aged);
-	model_set_pin(place, &pin);
-	return true;
-}
-
 static void insert(struct model_pin *place, const struct model_flight *f)
 {
 	struct fl_pin pin;
 
 	fl_pin_init(&pin, f->to, 0, 0, 0, 0, f->packet, MODEL_NOW - f->aged);
 	model_set_pin(place, &pin);
+}
+
+/** By key: it is another pin of the flow that is replaced, if there is one by now. */
+static bool replace(struct model_state *s, const struct model_flight *f)
+{
+	struct model_pin *place = f->in_opening ? &s->opening : &s->pins;
+
+	if (!place->endpoint)
+		return !RULE(replace_needs_pin);
+	insert(place, f);
+	return true;
 }
 
 /** @return whether the flow is pinned there; if not, it has another pin */

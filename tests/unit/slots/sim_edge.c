@@ -132,13 +132,16 @@ static void pin_old(struct way *w)
 
 static void promote(struct way *w, struct fl_pin *found)
 {
-	fl_pin_touch(found, w->query.packet, w->second);
+	struct fl_pin pin;
+
 	if (w->edge->pins.count == SIM_PINS) {
 		w->edge->pressure.failed = w->second;
+		fl_pin_touch(found, w->query.packet, w->second);
 		lose(w);
 		return;
 	}
-	insert(w, &w->edge->pins, found);
+	fill(w, &pin, false);
+	insert(w, &w->edge->pins, &pin);
 	sim_pins_delete(&w->edge->opening, w->id);
 	w->edge->counts.promoted++;
 }
@@ -155,8 +158,7 @@ static void act(struct way *w, enum fl_pin_action action, struct fl_pin *found)
 		promote(w, found);
 		break;
 	case FL_PIN_REPLACE:
-		fl_pin_replace(
-			found, w->answer.endpoint, w->tuple->service, w->query.packet, w->second);
+		fill(w, found, found->old);
 		break;
 	case FL_PIN_OPENING:
 		pin_opening(w);
