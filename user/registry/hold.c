@@ -144,6 +144,10 @@ static bool hold(struct fl_registry *registry, const struct fl_held *like, fl_se
 {
 	struct fl_held *held;
 
+	/* What is wrong with it is told, whether it is obeyed or not. */
+	fl_problems_done(&registry->problems);
+	fl_problems_copy(&registry->problems, problems);
+	fl_registry_say_last_error(registry);
 	if (registry->held && registry->held->passes && like->passes &&
 		fl_registry_is_same_list(&registry->held->services, services)) {
 		fl_services_done(services);

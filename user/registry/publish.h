@@ -19,7 +19,7 @@ void fl_registry_reinstate(struct fl_registry *registry, fl_service_vec *service
  * move to the registry; the set's owner is told. */
 void fl_registry_restore(struct fl_registry *registry, fl_service_vec *services, uint64_t taken_ms);
 bool fl_registry_is_same_list(const fl_service_vec *a, const fl_service_vec *b);
-/** The first error of what is in force, in words, becomes the last error. */
+/** The first error of the last reading, in words, becomes the last error. */
 void fl_registry_say_last_error(struct fl_registry *registry);
 void fl_registry_tell_owner(struct fl_registry *registry);
 

@@ -172,11 +172,15 @@ static void end(void)
 
 TestSuite(registry_remote, .init = begin, .fini = end);
 
-/* The registry declares `services` services with `endpoints` endpoints each. */
-static void answer(unsigned services, unsigned endpoints)
+/* The registry declares `services` services with `endpoints` endpoints each.
+ * @param wrong  what is wrong with something else in it; NULL = nothing */
+static void answer_with(unsigned services, unsigned endpoints, const char *wrong)
 {
 	struct fl_problems problems = { 0 };
 	fl_service_vec list = { 0 };
+
+	if (wrong)
+		fl_problem_add(&problems, (struct fl_place){ .file = NULL }, "%s", wrong);
 
 	for (unsigned i = 0; i < services; i++) {
 		char name[16], frontend[32], text[4096] = "";
@@ -190,6 +194,11 @@ static void answer(unsigned services, unsigned endpoints)
 	}
 	fl_registry_publish(the_registry(), &list, &problems);
 	cr_expect_null(list.items);
+}
+
+static void answer(unsigned services, unsigned endpoints)
+{
+	answer_with(services, endpoints, NULL);
 }
 
 static const char *snapshot_path(void)
@@ -229,6 +238,20 @@ Test(registry_remote, too_much_at_once_is_held_until_it_is_accepted)
 	cr_expect_neq(*failure.hint, '\0');
 	answer(1, 3); /* of fewer than ten */
 	cr_expect_null(registry->held);
+}
+
+Test(registry_remote, what_is_wrong_with_an_answer_is_told_though_it_is_held)
+{
+	struct fl_registry *registry = the_registry();
+
+	answer_with(4, 5, "one");
+	cr_expect_str_eq(registry->last_error, "one");
+	answer_with(1, 5, "two");
+	cr_assert_not_null(registry->held);
+	cr_expect_str_eq(registry->last_error, "two");
+	answer(1, 5);
+	cr_assert_not_null(registry->held);
+	cr_expect_str_eq(registry->last_error, "");
 }
 
 Test(registry_remote, a_whole_answer_ends_the_hold_at_once)
