@@ -179,7 +179,7 @@ class Clients:
            -> {servers:{NAME:n}, waiting:n, broken:n, why:[the first few]}
     spread {to, count, udp, patience}     the same, but closes them again, batch by batch
     wait   {patience, want}               go on waiting for those that have no answer yet
-    talk   {patience}                     one round trip on each -> {good:n, broken:n, why:[...]}
+    talk   {patience}                     one round trip on each -> {good:n, broken:n, why:[...], said: seconds}
     close  {count, server, waiting, reset}  close some: so many, of one server, without an answer so far
            (default: all) -> {closed}
     """
@@ -258,14 +258,16 @@ class Clients:
     def do_talk(self, patience=30):
         speakers = [c for c in self.kept if c.server and not c.broken]
         self.number += 1
+        began = time.monotonic()
         for c in speakers:
             c.say(f"round {self.number}")
+        said = time.monotonic() - began
         self.wait_for(speakers, patience)
         for c in speakers:
             if c.awaited and not c.broken:
                 c.broken = f"no answer within {patience} s"
         known = [c for c in self.kept if c.server]  # what broke earlier stays broken
-        return {**self.report(known), "good": sum(1 for c in known if not c.broken)}
+        return {**self.report(known), "good": sum(1 for c in known if not c.broken), "said": said}
 
     def do_close(self, count=None, server=None, waiting=False, reset=False):
         chosen = [c for c in self.kept

@@ -4,6 +4,9 @@ endpoints change fifty times: slots move, are held, settle, and none is lost."""
 
 import random
 import signal
+import time
+
+import pytest
 
 from lab import PATIENCE_S, PORT, VIP4, Agent, Clients, endpoints4, service, services, start_targets, wait_until
 
@@ -14,8 +17,9 @@ REUSED = 300           # of them are closed, and opened again from the same port
 FIRST_PORT = 20_000    # of those
 CHANGES = 50
 # The silence that flows may keep while their slot moves: a round of all takes a second or
-# two, and this machine may be slow.
-SETTLE = "settle: { tcp: 8s }"
+# two, on a machine that does other work up to six.
+SETTLE_S = 12
+SETTLE = f"settle: {{ tcp: {SETTLE_S}s }}"
 
 
 def declared(weights, slots=1021):
@@ -29,6 +33,7 @@ class Story:
         self.agent = Agent(net)
         self.random = random.Random(7)
         self.clients = Clients(net)
+        self.talked = time.monotonic()  # when the last round began
         self.changes = 0
 
     def begin(self):
@@ -38,6 +43,19 @@ class Story:
         self.agent.start()
         self.clients.open(TO, REUSED, sports=[FIRST_PORT, FIRST_PORT + REUSED - 1])
         self.clients.open(TO, CONNECTIONS - REUSED)
+        self.talk()
+
+    def talk(self):
+        """A round trip on every connection. One that breaks after a longer silence than is
+        promised tells of this machine, and not of the balancer."""
+        began = time.monotonic()
+        answer = self.clients.ask("talk", patience=PATIENCE_S)
+        silence = began - self.talked + answer["said"]
+        self.talked = began
+        if answer["broken"] and silence > SETTLE_S:
+            pytest.skip(f"flows may have been silent for {silence:.0f} s, {SETTLE_S} are promised: {answer}")
+        assert answer["broken"] == 0, (silence, answer)
+        return answer["servers"]
 
     def slots(self):
         return self.agent.cli("service", "show", "web")["slots"]
@@ -50,13 +68,13 @@ class Story:
         self.agent.declare("web.yaml", declared(weights, slots))
         wait_until(lambda: self.agent.cli("status")["generation"] >= wanted, "the change is applied")
         self.changes += 1
-        self.clients.talk()
+        self.talk()
 
     def outlast(self, size=1021, held=None):
         """Go on talking until no slot moves any more: each has settled, or is held for flows
         that are pinned to another endpoint. held: how many may be."""
         def over():
-            self.clients.talk()
+            self.talk()
             slots = self.slots()
             return slots["size"] == size and slots["moving"] == 0 and held in (None, slots["held"])
         wait_until(over, "no slot moves", patience_s=2 * PATIENCE_S)
@@ -87,7 +105,7 @@ def test_ten_thousand_connections(net, record_property):
 
     # The agent is killed while slots move, and another one goes on.
     assert story.agent.stop(signal.SIGKILL) == -signal.SIGKILL
-    story.clients.talk()
+    story.talk()
     story.agent.start()
     for _ in range(8):
         story.change()
@@ -106,12 +124,12 @@ def test_ten_thousand_connections(net, record_property):
     story.outlast(4093)
 
     # Who is removed takes its own connections along, and no others.
-    kept = story.clients.talk()
+    kept = story.talk()
     lost = kept.pop("web-4")
     story.agent.declare("web.yaml", declared({1: 1, 2: 1, 3: 1}, 4093))
     wait_until(lambda: len(story.agent.cli("service", "show", "web")["endpoints"]) == 3, "web-4 is gone")
     story.changes += 1
     assert story.clients.close(server="web-4") == lost
-    assert story.clients.talk() == kept
+    assert story.talk() == kept
     record_property("changes", story.changes)
     record_property("pins refused", story.agent.metric("fairlead_pins_refused_total"))
