@@ -269,6 +269,8 @@ char *fl_consul_explain(const struct fl_consul_client *client, const struct fl_h
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
 		if (hints[i].status == answer->status)
 			hint = hints[i].hint;
+	if (answer->body && strstr(answer->body, "boolean expression")) /* with 500 (1.22) */
+		hint = "the filter is wrong";
 	/* Consul says why in plain text; of a page somebody else sent, the first line tells. */
 	while (answer->body && shown < 120 && (size_t)shown < answer->length &&
 		(unsigned char)answer->body[shown] >= 0x20)
