@@ -149,8 +149,7 @@ static void add_parameter(FILE *out, char *separator, const char *name, const ch
 }
 
 /* @return to be freed, NULL = out of memory */
-static char *url_of(
-	const struct fl_consul_client *client, const struct fl_consul_request *request)
+static char *url_of(const struct fl_consul_client *client, const struct fl_consul_request *request)
 {
 	const struct fl_consul_config *config = client->config;
 	const char *base = fl_consul_client_url(client);
@@ -179,8 +178,7 @@ static char *url_of(
 }
 
 /* @param ret  to be freed; NULL = no token is configured */
-static int token_header(
-	struct fl_consul_client *client, struct fl_failure *failure, char **ret)
+static int token_header(struct fl_consul_client *client, struct fl_failure *failure, char **ret)
 {
 	const char *token;
 	int r;

@@ -112,9 +112,9 @@ void fl_consul_writer_written(const struct fl_consul_writer *writer, struct fl_w
 	struct fl_consul_registrar_stats stats;
 
 	fl_consul_registrar_stats(writer->registrar, &stats);
-	*ret = (struct fl_written){ .wanted = stats.wanted,
-		.in_place = stats.in_place,
-		.error = stats.error };
+	*ret = (struct fl_written){
+		.wanted = stats.wanted, .in_place = stats.in_place, .error = stats.error
+	};
 	if (writer->lock) {
 		ret->lock = locks[fl_consul_lock_state(writer->lock)];
 		if (!*ret->error)
