@@ -266,6 +266,35 @@ def test_an_agent_that_lost_its_stream_of_changes(agent, consul, good):
     assert agent.cli("status")["generation"] == generation, "nothing was removed, not even for a moment"
 
 
+def test_half_of_the_first_answers_is_no_answer(agent, consul, good):
+    """Started while one service does not answer: what was kept is served, and nothing is removed."""
+    consul.put("other", [instance(9, "192.0.2.9", 80, f"{VIP4}:9000/tcp")])
+    wait_until(lambda: endpoints(agent, "other") == ["192.0.2.9:80"], "two services")
+    wait_until(lambda: "192.0.2.9:80" in "".join(p.read_text() for p in agent.state.rglob("*") if p.is_file()),
+               "they are kept")
+    agent.stop()
+
+    def silent(handler, path):
+        while path in consul.faults:
+            time.sleep(0.05)
+        handler.close_connection = True
+
+    consul.fault(WEB, silent)
+    consul.put("other", [instance(9, "192.0.2.9", 80, f"{VIP4}:9000/tcp", weight=3)])
+    before = len(consul.questions("/v1/health/service/other"))
+    agent.start()
+    wait_until(lambda: len(consul.questions("/v1/health/service/other")) > before + 1, "the rest answers")
+    assert endpoints(agent) == ["192.0.2.1:8080", "192.0.2.2:8080"]
+    assert agent.cli("endpoint", "list", "other")[0]["weight"] == 1, "nothing is new before all is known"
+    heal(agent, consul, WEB)
+    wait_until(lambda: agent.cli("endpoint", "list", "other")[0]["weight"] == 3, "all is known")
+    assert endpoints(agent) == ["192.0.2.1:8080", "192.0.2.2:8080"]
+    with consul.changed:
+        del consul.services["other"]
+    consul.put("web", instances(1, 2))
+    wait_until(lambda: not agent.service("other"), "it is gone")
+
+
 def test_several_addresses_take_over_from_each_other(net, agent, consul, good):
     """The next address is asked at once when one cannot be reached, and nothing is lost meanwhile."""
     second = FakeConsul(net.run_dir / "second.sock")
