@@ -59,6 +59,8 @@ struct sim_agent {
 	} counts;
 };
 
+/** The slots of a table. */
+fl_slot *sim_agent_slots(const struct sim_agent *agent, fl_region region);
 /** Begin to live, with what is in the edge. Fails the test when out of memory. */
 void sim_agent_start(struct sim_agent *agent, uint32_t second);
 /** Die, whatever is under way. */
