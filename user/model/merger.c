@@ -84,6 +84,14 @@ static void say_where(
 			service->registry ? service->registry : "?");
 }
 
+/* What is written into a registry comes back from there, by the hand of another node that
+ * has the same file: that is no quarrel. */
+static bool is_its_echo(const struct fl_service *service, const struct fl_service *holder)
+{
+	return holder->registration.registry && service->registry &&
+	       strcmp(holder->registration.registry, service->registry) == 0;
+}
+
 static bool is_name_taken(struct fl_merger *m, const struct fl_service *service)
 {
 	const struct fl_service *holder = fl_claims_holder(&m->claims, service->name);
@@ -91,6 +99,8 @@ static bool is_name_taken(struct fl_merger *m, const struct fl_service *service)
 
 	if (!holder)
 		return false;
+	if (is_its_echo(service, holder))
+		return true;
 	say_where(holder, holder->line, holder->column, first, sizeof(first));
 	fl_problem_add(&m->problems,
 		(struct fl_place){ service->file, service->line, service->column },

@@ -12,7 +12,8 @@
  * (address, port and protocol alike) that stands twice is an error that names both
  * places; the later service is left out and the rest used. So is what is beyond
  * the limits (services and endpoints). An exact port and port 0 are no conflict:
- * the exact one is more specific. Pure.
+ * the exact one is more specific. A service that is written into a registry and read
+ * from there again, as another node with the same file has it, is left out silently. Pure.
  *
  * A merger remembers what it merged last. Services that are the same objects as then
  * are not looked into, so that one change among thousands costs a walk along

@@ -176,6 +176,31 @@ Test(model_snapshot, conflicts_between_registries)
 	done(&w);
 }
 
+/* Two nodes have the same file, and one writes it into a registry that both read. */
+Test(model_snapshot, what_was_registered_comes_back_in_silence)
+{
+	struct world w = { 0 };
+
+	declare(&w, 0, "a.yaml", (const char *const[]){ "web 10.0.0.1:80/tcp 1", NULL });
+	declare(&w, 1, "consul service web", (const char *const[]){ "web 10.0.0.1:80/tcp 2", NULL });
+	w.services[0].items[0]->registration.registry = strdup("shop");
+	free(w.services[1].items[0]->registry);
+	w.services[1].items[0]->registry = strdup("shop");
+	merge(&w, 2, &wide);
+	cr_expect_str_eq(fl_snapshot_find(w.snapshot, "web")->file, "a.yaml");
+	cr_expect_eq(w.problems.count, 0);
+	done(&w);
+	w = (struct world){ 0 };
+
+	/* from anywhere else it is a conflict like any other */
+	declare(&w, 0, "a.yaml", (const char *const[]){ "web 10.0.0.1:80/tcp 1", NULL });
+	declare(&w, 1, "b.yaml", (const char *const[]){ "web 10.0.0.1:80/tcp 2", NULL });
+	w.services[0].items[0]->registration.registry = strdup("shop");
+	merge(&w, 2, &wide);
+	cr_expect_eq(w.problems.count, 1);
+	done(&w);
+}
+
 /* Who was left out holds nothing: neither its name nor its frontends. */
 Test(model_snapshot, losers_claim_nothing)
 {
