@@ -143,9 +143,9 @@ class Agent:
     """fairleadd on the balancer, with its files below the lab's run directory."""
 
     def __init__(self, net, name="agent", interfaces=("to-clients", "to-servers"), edge="",
-                 bpffs=None, http="127.0.0.1:9707", more="", role=labnet.Lab.BALANCER):
+                 bpffs=None, http="127.0.0.1:9707", more="", role=labnet.Lab.BALANCER, registries=None):
         """edge: lines below `edge:`; bpffs: not the lab's own; more: further top-level lines;
-        role: whose namespace it runs in"""
+        role: whose namespace it runs in; registries: in place of the file registry of declare()"""
         self.net, self.name, self.process, self.role = net, name, None, role
         self.home = net.run_dir / name
         self.config = self.home / "fairlead.yaml"
@@ -159,7 +159,7 @@ class Agent:
         lines = [f"node: {{ name: {name} }}", f"state_dir: {self.state}",
                  f"bpffs: {self.bpffs}", f"control: {{ socket: {self.socket}, group: root }}",
                  f"http: {{ listen: {http} }}",
-                 "registries:", f"  - file: {{ path: {self.services_d} }}"]
+                 "registries:", registries or f"  - file: {{ path: {self.services_d} }}"]
         if interfaces:
             lines += ["edge:", f"  interfaces: [{', '.join(interfaces)}]", *(f"  {e}" for e in edge.splitlines())]
         self.config.write_text("\n".join(lines) + "\n" + more)
