@@ -3,7 +3,6 @@
 
 import http.client
 import json
-import signal
 import socket
 import subprocess
 import urllib.parse
@@ -102,9 +101,14 @@ class Consul:
         except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
             return False
 
-    def stop(self, number=signal.SIGKILL):
-        """End it; what it was told to keep stays. A kill is the honest failure."""
-        self.process.send_signal(number)
+    def ensure(self):
+        """Start it unless it runs."""
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+
+    def stop(self):
+        """End it by a kill, the honest failure; what it was told to keep stays."""
+        self.process.kill()
         self.process.wait(PATIENCE_S)
 
     def forget(self):
@@ -169,12 +173,14 @@ class Consul:
     # ------------------------------------------------------------ services
 
     def register(self, ident, name, address, port, weight=1, warning=None, status="passing", **more):
-        """A service of this node's agent with one check that changes only when told."""
+        """A service of this node's agent with one check that changes only when told. It is told
+        once more here: only what was told outlives a restart, the rest begins critical."""
         self.put("/v1/agent/service/register", {
             "ID": ident, "Name": name, "Address": address, "Port": port,
             "Weights": {"Passing": weight, "Warning": weight if warning is None else warning},
             "Check": {"CheckID": check_of(ident), "TTL": NEVER, "Status": status}, **more},
             replace_existing_checks="true")
+        self.set_status(ident, status)
 
     def deregister(self, ident):
         self.put(f"/v1/agent/service/deregister/{ident}")
@@ -193,3 +199,18 @@ class Consul:
 
 def check_of(ident):
     return f"{ident}-check"
+
+
+def consul_registry(url="http://127.0.0.1:8500", **options):
+    """The lines below `registries:` of an agent that reads it."""
+    words = "".join(f", {key}: {json.dumps(value)}" for key, value in options.items())
+    return f"  - consul: {{ url: {json.dumps(url)}{words} }}"
+
+
+def registry_of(agent, name="consul"):
+    return next(r for r in agent.cli("registry", "list") if r["name"] == name)
+
+
+def states_of(agent, service):
+    """{ADDRESS: (STATE, WEIGHT)} of a service's endpoints as the agent has them in force"""
+    return {e["address"]: (e["state"], e["weight"]) for e in agent.cli("endpoint", "list", service)}
