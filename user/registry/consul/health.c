@@ -8,55 +8,10 @@
 #include "config/yaml.h"
 #include "core/json_pull.h"
 #include "model/service.h"
-#include "registry/consul/owner.h"
+#include "registry/consul/instance.h"
 
 #define ZONE_MAX 63
 #define NODE_MAX 253
-
-/* Members that count; each stands at most once in its object. */
-enum member {
-	ENTRY_NODE,
-	ENTRY_SERVICE,
-	ENTRY_CHECKS,
-	NODE_NAME,
-	NODE_ADDRESS,
-	NODE_TAGGED,
-	NODE_META,
-	NODE_ZONE,
-	SERVICE_ID,
-	SERVICE_ADDRESS,
-	SERVICE_PORT,
-	SERVICE_TAGGED,
-	SERVICE_WEIGHTS,
-	SERVICE_META,
-	SERVICE_TAGS,
-	WEIGHT_PASSING,
-	WEIGHT_WARNING,
-	META_ZONE,
-	META_OUR_ZONE,
-	META_OUR_NODE,
-	META_OWNER,
-	META_SETTINGS, /* and one for each that follows */
-};
-
-/* One instance as it is read: texts point into the body. */
-struct entry {
-	uint64_t seen;     /* bits of enum member */
-	const char *wrong; /* the first member of another type, in words */
-	const char *node, *node_address, *node_zone;
-	const char *node_tagged[FL_FAMILIES];
-	const char *id, *address;
-	int64_t port;
-	const char *tagged[FL_FAMILIES];
-	int64_t tagged_port[FL_FAMILIES];
-	int64_t passing, warning; /* weights */
-	const char *zone, *our_zone, *our_node, *owner;
-	const char *settings[FL_CONSUL_SETTINGS];
-	const char *unknown;      /* a key of ours that is none */
-	struct fl_text frontends; /* of tags, which may be several */
-	bool is_critical, is_warned, is_maintained;
-	const char *odd_status;
-};
 
 /* One answer as it is read. */
 struct reading {
@@ -96,10 +51,10 @@ char *fl_consul_instance_show(
 }
 
 /* "instance web-1 on n1: …" */
-static void tell(struct reading *r, const struct entry *e, bool is_left_out, const char *format,
-	...) __attribute__((format(printf, 4, 5)));
-static void tell(
-	struct reading *r, const struct entry *e, bool is_left_out, const char *format, ...)
+static void tell(struct reading *r, const struct fl_consul_item *e, bool is_left_out,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void tell(struct reading *r, const struct fl_consul_item *e, bool is_left_out,
+	const char *format, ...)
 {
 	struct fl_place place = { .file = r->file };
 	char who[FL_CONSUL_INSTANCE_TEXT];
@@ -117,350 +72,6 @@ static void tell(
 		fl_problem_warn(&r->health->problems, place, "instance %s: %s", who, what);
 }
 
-/* -------------------------------------------------------------------- members */
-
-/* A member that counts begins: twice is one too many. */
-static void note(struct reading *r, struct entry *e, unsigned member)
-{
-	uint64_t bit = (uint64_t)1 << member;
-
-	if (e->seen & bit)
-		fl_pull_fail(&r->pull, "a key stands twice");
-	e->seen |= bit;
-}
-
-static void wrong(struct entry *e, const char *what)
-{
-	if (!e->wrong)
-		e->wrong = what;
-}
-
-/* Absent and null are alike. @param what  of a message: "Service.Address is no text" */
-static void take_text(struct reading *r, struct entry *e, const char **field, const char *what)
-{
-	if (fl_pull_peek(&r->pull) == FL_PULL_NULL) {
-		fl_pull_skip(&r->pull);
-		return;
-	}
-	*field = fl_pull_text(&r->pull);
-	if (!*field)
-		wrong(e, what);
-}
-
-static void take_number(struct reading *r, struct entry *e, int64_t *field, const char *what)
-{
-	if (fl_pull_peek(&r->pull) == FL_PULL_NULL) {
-		fl_pull_skip(&r->pull);
-		return;
-	}
-	if (!fl_pull_integer(&r->pull, field) || *field < 0 || *field > UINT16_MAX)
-		wrong(e, what);
-}
-
-static bool enter(struct reading *r, struct entry *e, enum fl_pull_kind kind, const char *what)
-{
-	enum fl_pull_kind found = fl_pull_peek(&r->pull);
-
-	if (found != kind && found != FL_PULL_NULL)
-		wrong(e, what);
-	return fl_pull_enter(&r->pull, kind);
-}
-
-/* @return FL_FAMILIES when the key names no address of this side */
-static enum fl_family family_of_tag(const char *key)
-{
-	return strcmp(key, "lan_ipv4") == 0   ? FL_IPV4
-	       : strcmp(key, "lan_ipv6") == 0 ? FL_IPV6
-					      : FL_FAMILIES;
-}
-
-/* ----------------------------------------------------------------------- node */
-
-static void read_node_tagged(struct reading *r, struct entry *e)
-{
-	const char *key;
-
-	if (!enter(r, e, FL_PULL_OBJECT, "Node.TaggedAddresses is no object"))
-		return;
-	while ((key = fl_pull_key(&r->pull))) {
-		enum fl_family family = family_of_tag(key);
-
-		if (family < FL_FAMILIES)
-			take_text(r, e, &e->node_tagged[family], "a tagged address is no text");
-		else
-			fl_pull_skip(&r->pull);
-	}
-}
-
-static void read_node_meta(struct reading *r, struct entry *e)
-{
-	const char *key;
-
-	if (!enter(r, e, FL_PULL_OBJECT, "Node.Meta is no object"))
-		return;
-	while ((key = fl_pull_key(&r->pull))) {
-		if (strcmp(key, "zone") == 0) {
-			note(r, e, NODE_ZONE);
-			take_text(r, e, &e->node_zone, "Node.Meta.zone is no text");
-		} else {
-			fl_pull_skip(&r->pull);
-		}
-	}
-}
-
-static void read_node(struct reading *r, struct entry *e)
-{
-	const char *key;
-
-	if (!enter(r, e, FL_PULL_OBJECT, "Node is no object"))
-		return;
-	while ((key = fl_pull_key(&r->pull))) {
-		if (strcmp(key, "Node") == 0) {
-			note(r, e, NODE_NAME);
-			take_text(r, e, &e->node, "Node.Node is no text");
-		} else if (strcmp(key, "Address") == 0) {
-			note(r, e, NODE_ADDRESS);
-			take_text(r, e, &e->node_address, "Node.Address is no text");
-		} else if (strcmp(key, "TaggedAddresses") == 0) {
-			note(r, e, NODE_TAGGED);
-			read_node_tagged(r, e);
-		} else if (strcmp(key, "Meta") == 0) {
-			note(r, e, NODE_META);
-			read_node_meta(r, e);
-		} else {
-			fl_pull_skip(&r->pull);
-		}
-	}
-}
-
-/* -------------------------------------------------------------------- service */
-
-/* {"Address": "192.0.2.1", "Port": 80}; documents have it in lower case */
-static void read_tagged(struct reading *r, struct entry *e, enum fl_family family)
-{
-	const char *key;
-
-	if (!enter(r, e, FL_PULL_OBJECT, "a tagged address is no object"))
-		return;
-	while ((key = fl_pull_key(&r->pull))) {
-		if (strcasecmp(key, "address") == 0)
-			take_text(r, e, &e->tagged[family], "a tagged address is no text");
-		else if (strcasecmp(key, "port") == 0)
-			take_number(r, e, &e->tagged_port[family], "a tagged port is none");
-		else
-			fl_pull_skip(&r->pull);
-	}
-}
-
-static void read_service_tagged(struct reading *r, struct entry *e)
-{
-	const char *key;
-
-	if (!enter(r, e, FL_PULL_OBJECT, "Service.TaggedAddresses is no object"))
-		return;
-	while ((key = fl_pull_key(&r->pull))) {
-		enum fl_family family = family_of_tag(key);
-
-		if (family < FL_FAMILIES)
-			read_tagged(r, e, family);
-		else
-			fl_pull_skip(&r->pull);
-	}
-}
-
-static void read_weights(struct reading *r, struct entry *e)
-{
-	const char *key;
-
-	if (!enter(r, e, FL_PULL_OBJECT, "Service.Weights is no object"))
-		return;
-	while ((key = fl_pull_key(&r->pull))) {
-		if (strcmp(key, "Passing") == 0) {
-			note(r, e, WEIGHT_PASSING);
-			take_number(r, e, &e->passing, "Weights.Passing is none of 0-65535");
-		} else if (strcmp(key, "Warning") == 0) {
-			note(r, e, WEIGHT_WARNING);
-			take_number(r, e, &e->warning, "Weights.Warning is none of 0-65535");
-		} else {
-			fl_pull_skip(&r->pull);
-		}
-	}
-}
-
-/* A key of ours, without its prefix: an instance's own or a setting of the service. */
-static void read_our_meta(struct reading *r, struct entry *e, const char *key, const char *word)
-{
-	int setting = fl_consul_setting_find(word, strlen(word));
-
-	if (setting >= 0) {
-		note(r, e, META_SETTINGS + (unsigned)setting);
-		take_text(r, e, &e->settings[setting], "a setting in Service.Meta is no text");
-	} else if (strcmp(word, "zone") == 0) {
-		note(r, e, META_OUR_ZONE);
-		take_text(r, e, &e->our_zone, "fairlead-zone is no text");
-	} else if (strcmp(word, "node") == 0) {
-		note(r, e, META_OUR_NODE);
-		take_text(r, e, &e->our_node, "fairlead-node is no text");
-	} else if (strcmp(key, FL_CONSUL_OWNER_META) == 0) {
-		note(r, e, META_OWNER);
-		take_text(r, e, &e->owner, "fairlead-owner is no text");
-	} else {
-		if (strcmp(word, "hash") != 0) /* what a registration keeps for itself */
-			e->unknown = key;
-		fl_pull_skip(&r->pull);
-	}
-}
-
-static void read_meta(struct reading *r, struct entry *e)
-{
-	size_t prefix = strlen(FL_CONSUL_META_PREFIX);
-	const char *key;
-
-	if (!enter(r, e, FL_PULL_OBJECT, "Service.Meta is no object"))
-		return;
-	while ((key = fl_pull_key(&r->pull))) {
-		if (strncmp(key, FL_CONSUL_META_PREFIX, prefix) == 0) {
-			read_our_meta(r, e, key, key + prefix);
-		} else if (strcmp(key, "zone") == 0) {
-			note(r, e, META_ZONE);
-			take_text(r, e, &e->zone, "Service.Meta.zone is no text");
-		} else {
-			fl_pull_skip(&r->pull);
-		}
-	}
-}
-
-/* "fairlead.settle.tcp=5m". Frontends may stand in several tags; of anything else the
- * first counts, and metadata before tags, whichever comes first. */
-static void read_tag(struct entry *e, const char *tag)
-{
-	size_t prefix = strlen(FL_CONSUL_TAG_PREFIX);
-	const char *value = strchr(tag, '=');
-	int setting;
-
-	if (strncmp(tag, FL_CONSUL_TAG_PREFIX, prefix) != 0)
-		return;
-	setting = value ? fl_consul_setting_find(tag + prefix, (size_t)(value - tag) - prefix) : -1;
-	if (setting < 0) {
-		e->unknown = tag;
-	} else if (setting == FL_CONSUL_FRONTENDS) {
-		fl_text_puts(&e->frontends, e->frontends.length ? " " : "");
-		fl_text_puts(&e->frontends, value + 1);
-	} else if (!e->settings[setting]) {
-		e->settings[setting] = value + 1;
-	}
-}
-
-static void read_tags(struct reading *r, struct entry *e)
-{
-	if (!enter(r, e, FL_PULL_LIST, "Service.Tags is no list"))
-		return;
-	while (fl_pull_item(&r->pull)) {
-		const char *tag = fl_pull_text(&r->pull);
-
-		if (tag)
-			read_tag(e, tag);
-		else
-			wrong(e, "a tag is no text");
-	}
-}
-
-static void read_service_member(struct reading *r, struct entry *e, const char *key)
-{
-	if (strcmp(key, "ID") == 0) {
-		note(r, e, SERVICE_ID);
-		take_text(r, e, &e->id, "Service.ID is no text");
-	} else if (strcmp(key, "Address") == 0) {
-		note(r, e, SERVICE_ADDRESS);
-		take_text(r, e, &e->address, "Service.Address is no text");
-	} else if (strcmp(key, "Port") == 0) {
-		note(r, e, SERVICE_PORT);
-		take_number(r, e, &e->port, "Service.Port is none of 0-65535");
-	} else if (strcmp(key, "TaggedAddresses") == 0) {
-		note(r, e, SERVICE_TAGGED);
-		read_service_tagged(r, e);
-	} else if (strcmp(key, "Weights") == 0) {
-		note(r, e, SERVICE_WEIGHTS);
-		read_weights(r, e);
-	} else if (strcmp(key, "Meta") == 0) {
-		note(r, e, SERVICE_META);
-		read_meta(r, e);
-	} else if (strcmp(key, "Tags") == 0) {
-		note(r, e, SERVICE_TAGS);
-		read_tags(r, e);
-	} else {
-		fl_pull_skip(&r->pull);
-	}
-}
-
-static void read_service(struct reading *r, struct entry *e)
-{
-	const char *key;
-
-	if (fl_pull_peek(&r->pull) != FL_PULL_OBJECT) /* null neither */
-		wrong(e, "Service is no object");
-	if (fl_pull_enter(&r->pull, FL_PULL_OBJECT))
-		while ((key = fl_pull_key(&r->pull)))
-			read_service_member(r, e, key);
-}
-
-/* --------------------------------------------------------------------- checks */
-
-static bool is_maintenance(const char *id)
-{
-	static const char of_service[] = "_service_maintenance:";
-
-	return id && (strcmp(id, "_node_maintenance") == 0 ||
-			     strncmp(id, of_service, strlen(of_service)) == 0);
-}
-
-static void judge(struct entry *e, const char *id, const char *status)
-{
-	if (is_maintenance(id)) {
-		e->is_maintained |= !status || strcmp(status, "passing") != 0;
-	} else if (status && strcmp(status, "passing") == 0) {
-		return;
-	} else if (status && strcmp(status, "warning") == 0) {
-		e->is_warned = true;
-	} else {
-		e->is_critical = true;
-		if (!status || strcmp(status, "critical") != 0)
-			e->odd_status = status ? status : "none";
-	}
-}
-
-static void read_check(struct reading *r, struct entry *e)
-{
-	const char *id = NULL, *status = NULL;
-	const char *key;
-	unsigned ids = 0, statuses = 0;
-
-	if (!enter(r, e, FL_PULL_OBJECT, "a check is no object"))
-		return;
-	while ((key = fl_pull_key(&r->pull))) {
-		if (strcmp(key, "CheckID") == 0) {
-			ids++;
-			take_text(r, e, &id, "a CheckID is no text");
-		} else if (strcmp(key, "Status") == 0) {
-			statuses++;
-			take_text(r, e, &status, "a check's Status is no text");
-		} else {
-			fl_pull_skip(&r->pull);
-		}
-	}
-	if (ids > 1 || statuses > 1)
-		fl_pull_fail(&r->pull, "a key stands twice");
-	judge(e, id, status);
-}
-
-static void read_checks(struct reading *r, struct entry *e)
-{
-	if (!enter(r, e, FL_PULL_LIST, "Checks is no list"))
-		return;
-	while (fl_pull_item(&r->pull))
-		read_check(r, e);
-}
-
 /* ----------------------------------------------------------------- the instance */
 
 static bool is_host(const char *text, struct fl_ip *ret)
@@ -469,7 +80,8 @@ static bool is_host(const char *text, struct fl_ip *ret)
 }
 
 /* Its address, and the one it names for the other family. @return false when it has none */
-static bool find_addresses(struct reading *r, const struct entry *e, struct fl_consul_endpoint *ret)
+static bool find_addresses(
+	struct reading *r, const struct fl_consul_item *e, struct fl_consul_endpoint *ret)
 {
 	bool has_own = e->address && *e->address;
 	const char *text = has_own ? e->address : e->node_address;
@@ -508,7 +120,8 @@ static bool find_addresses(struct reading *r, const struct entry *e, struct fl_c
 	return false;
 }
 
-static void find_state(struct reading *r, const struct entry *e, struct fl_consul_endpoint *ret)
+static void find_state(
+	struct reading *r, const struct fl_consul_item *e, struct fl_consul_endpoint *ret)
 {
 	char shown[FL_NODE_TEXT];
 
@@ -532,8 +145,8 @@ static uint32_t keep(struct reading *r, const char *text)
 }
 
 /* Zone and node are for people; what does not fit is no reason to lose the instance. */
-static uint32_t keep_label(
-	struct reading *r, const struct entry *e, const char *text, size_t max, const char *what)
+static uint32_t keep_label(struct reading *r, const struct fl_consul_item *e, const char *text,
+	size_t max, const char *what)
 {
 	if (text && strlen(text) > max) {
 		tell(r, e, false, "its %s is longer than %zu bytes, and not shown", what, max);
@@ -547,7 +160,7 @@ static uint32_t keep_label(
 	return keep(r, text);
 }
 
-static void add_endpoint(struct reading *r, const struct entry *e)
+static void add_endpoint(struct reading *r, const struct fl_consul_item *e)
 {
 	struct fl_consul_endpoint found = { 0 };
 	struct fl_consul_endpoint *endpoint;
@@ -569,7 +182,7 @@ static void add_endpoint(struct reading *r, const struct entry *e)
 		r->no_memory = true;
 }
 
-static void add_vote(struct reading *r, struct entry *e)
+static void add_vote(struct reading *r, struct fl_consul_item *e)
 {
 	char who[FL_CONSUL_INSTANCE_TEXT];
 	bool any = false;
@@ -588,7 +201,7 @@ static void add_vote(struct reading *r, struct entry *e)
 		r->no_memory = true;
 }
 
-static void take(struct reading *r, struct entry *e)
+static void take(struct reading *r, struct fl_consul_item *e)
 {
 	char shown[FL_NODE_TEXT];
 
@@ -602,40 +215,12 @@ static void take(struct reading *r, struct entry *e)
 		show(e->unknown, shown);
 		tell(r, e, false, "%s is no key of ours", shown);
 	}
-	if (!(e->seen & 1u << ENTRY_SERVICE))
-		wrong(e, "Service is missing");
 	if (e->wrong) {
 		tell(r, e, true, "%s", e->wrong);
 		return;
 	}
 	add_vote(r, e);
 	add_endpoint(r, e);
-}
-
-static void read_entry(struct reading *r)
-{
-	struct entry e = { .passing = 1, .warning = 1 };
-	const char *key;
-
-	if (fl_pull_peek(&r->pull) != FL_PULL_OBJECT)
-		wrong(&e, "is no object");
-	if (fl_pull_enter(&r->pull, FL_PULL_OBJECT))
-		while ((key = fl_pull_key(&r->pull))) {
-			if (strcmp(key, "Node") == 0) {
-				note(r, &e, ENTRY_NODE);
-				read_node(r, &e);
-			} else if (strcmp(key, "Service") == 0) {
-				note(r, &e, ENTRY_SERVICE);
-				read_service(r, &e);
-			} else if (strcmp(key, "Checks") == 0) {
-				note(r, &e, ENTRY_CHECKS);
-				read_checks(r, &e);
-			} else {
-				fl_pull_skip(&r->pull);
-			}
-		}
-	take(r, &e);
-	fl_text_done(&e.frontends);
 }
 
 /* ------------------------------------------------------------------- the answer */
@@ -653,6 +238,7 @@ int fl_consul_health_parse(char *body, size_t length, const char *file, const ch
 	struct fl_consul_health *ret, char *why, size_t why_size)
 {
 	struct reading r = { .health = ret, .file = file, .owner = owner };
+	struct fl_consul_item item;
 	size_t count = 0;
 	int error;
 
@@ -665,7 +251,9 @@ int fl_consul_health_parse(char *body, size_t length, const char *file, const ch
 		while (fl_pull_item(&r.pull)) {
 			if (++count > FL_ENDPOINTS_PER_SERVICE)
 				fl_pull_fail(&r.pull, "more instances than a service can have");
-			read_entry(&r);
+			fl_consul_item_read(&r.pull, &item);
+			take(&r, &item);
+			fl_consul_item_done(&item);
 		}
 	fl_pull_finish(&r.pull);
 	error = outcome(&r, why, why_size);
