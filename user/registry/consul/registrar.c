@@ -6,14 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/cleanup.h"
 #include "core/log.h"
 #include "net/backoff.h"
+#include "registry/consul/errand.h"
 #include "registry/consul/owner.h"
 #include "registry/consul/wanted.h"
 
-#define TIMEOUT_MS   10000
-#define LIST_BYTES   (16u << 20)
 #define RESYNC_MS    60000
 #define BACKOFF_BASE 500
 #define BACKOFF_CAP  30000
@@ -26,28 +24,15 @@ struct fl_consul_registrar {
 	fl_consul_wanted_vec wanted;
 	uv_timer_t sync_timer, beat_timer;
 	int open_handles;
-	struct errand *errands; /* under way; doubly linked */
-	size_t under_way;       /* how many, and one more while a round is being sent */
-	bool is_beating;        /* this round only renews */
-	bool has_failed;        /* one of the round */
-	bool again;             /* something changed meanwhile */
-	bool is_wanted;         /* fl_consul_registrar_want was called, and no pause since */
+	struct fl_consul_errands errands;
+	bool is_busy;    /* a round is being sent, or one of it is under way */
+	bool is_beating; /* this round only renews */
+	bool has_failed; /* one of the round */
+	bool again;      /* something changed meanwhile */
+	bool is_wanted;  /* fl_consul_registrar_want was called, and no pause since */
 	struct fl_backoff backoff;
 	char error[256];
 };
-
-/* One call, and the instance it is about. */
-struct errand {
-	struct fl_consul_registrar *registrar;
-	struct errand *next, **link;
-	struct fl_consul_call *call;
-	enum { LIST, REGISTER, DEREGISTER, MAINTAIN, BEAT } kind;
-	enum fl_consul_status status; /* BEAT: what is told */
-	char id[FL_CONSUL_ID];
-	char hash[17]; /* REGISTER: of the document */
-};
-
-static void on_list(struct fl_consul_registrar *registrar, const struct fl_http_answer *answer);
 
 /* ------------------------------------------------------------------- failures */
 
@@ -75,7 +60,7 @@ static bool is_good(struct fl_consul_registrar *registrar, const char *what,
 	return false;
 }
 
-/* -------------------------------------------------------------------- errands */
+/* --------------------------------------------------------------------- rounds */
 
 static void sync_in(struct fl_consul_registrar *registrar, uint64_t delay_ms);
 
@@ -86,7 +71,6 @@ static void finish(struct fl_consul_registrar *registrar)
 	uint32_t random = 0;
 
 	registrar->is_beating = false;
-
 	if (registrar->has_failed) {
 		uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
 		sync_in(registrar, fl_backoff_next(&registrar->backoff, random));
@@ -100,31 +84,47 @@ static void finish(struct fl_consul_registrar *registrar)
 		sync_in(registrar, RESYNC_MS);
 }
 
-static void came_back(struct fl_consul_registrar *registrar)
+/* What was to be sent is sent, or one came back. */
+static void finish_if_done(struct fl_consul_registrar *registrar)
 {
-	if (--registrar->under_way == 0)
-		finish(registrar);
+	if (registrar->errands.count)
+		return;
+	registrar->is_busy = false;
+	finish(registrar);
 }
 
-static void do_errand(struct fl_consul_registrar *registrar, struct errand errand, const char *path,
-	const char *body);
-
-static void maintain(struct fl_consul_registrar *registrar, const char *id)
+static void do_errand(struct fl_consul_registrar *registrar, enum fl_consul_errand_kind kind,
+	const char *id, const struct fl_consul_instance *instance)
 {
-	struct errand errand = { .kind = MAINTAIN };
-	char path[FL_CONSUL_ID + 96];
+	struct fl_consul_errand what = { .kind = kind };
+	struct fl_failure failure = { 0 };
+	int r;
 
-	snprintf(path, sizeof(path),
-		"/v1/agent/service/maintenance/%s?enable=true&reason=Fairlead:%%20maintenance", id);
-	snprintf(errand.id, sizeof(errand.id), "%s", id);
-	do_errand(registrar, errand, path, NULL);
+	snprintf(what.id, sizeof(what.id), "%s", id);
+	if (instance) {
+		memcpy(what.hash, instance->hash, sizeof(what.hash));
+		what.status = instance->status;
+	}
+	r = fl_consul_errands_send(&registrar->errands, &what, instance, &failure);
+	if (r < 0)
+		note_failure(registrar, "not sent",
+			failure.message[0] ? failure.message : fl_log_errno(r));
 }
 
-static void beat(struct fl_consul_registrar *registrar, const struct fl_consul_wanted *wanted);
+static void maintain(struct fl_consul_registrar *registrar, const struct fl_consul_wanted *wanted)
+{
+	do_errand(registrar, FL_CONSUL_MAINTAIN, wanted->instance.id, NULL);
+}
+
+static void beat(struct fl_consul_registrar *registrar, const struct fl_consul_wanted *wanted)
+{
+	do_errand(registrar, FL_CONSUL_BEAT, wanted->instance.id, &wanted->instance);
+}
 
 /* Of a check that was there before, Consul keeps the status, whatever the document says;
  * so it is told once more. */
-static void on_registered(struct fl_consul_registrar *registrar, const struct errand *errand)
+static void on_registered(
+	struct fl_consul_registrar *registrar, const struct fl_consul_errand *errand)
 {
 	struct fl_consul_wanted *wanted = fl_consul_wanted_find(&registrar->wanted, errand->id);
 
@@ -135,13 +135,13 @@ static void on_registered(struct fl_consul_registrar *registrar, const struct er
 	wanted->is_in_place = true;
 	wanted->is_maintained = wanted->instance.maintenance;
 	if (wanted->instance.maintenance)
-		maintain(registrar, errand->id);
+		maintain(registrar, wanted);
 	if (registrar->how->verdict)
 		beat(registrar, wanted);
 }
 
 /* A check that Consul does not know is one of a Consul that was wiped. */
-static void on_beat(struct fl_consul_registrar *registrar, const struct errand *errand,
+static void on_beat(struct fl_consul_registrar *registrar, const struct fl_consul_errand *errand,
 	const struct fl_http_answer *answer)
 {
 	struct fl_consul_wanted *wanted = fl_consul_wanted_find(&registrar->wanted, errand->id);
@@ -156,8 +156,8 @@ static void on_beat(struct fl_consul_registrar *registrar, const struct errand *
 	is_good(registrar, "health not written", answer);
 }
 
-static void on_maintained(struct fl_consul_registrar *registrar, const struct errand *errand,
-	const struct fl_http_answer *answer)
+static void on_maintained(struct fl_consul_registrar *registrar,
+	const struct fl_consul_errand *errand, const struct fl_http_answer *answer)
 {
 	struct fl_consul_wanted *wanted = fl_consul_wanted_find(&registrar->wanted, errand->id);
 	bool is_done = is_good(registrar, "maintenance not written", answer);
@@ -166,129 +166,12 @@ static void on_maintained(struct fl_consul_registrar *registrar, const struct er
 		wanted->is_maintained = is_done;
 }
 
-static void on_deregistered(struct fl_consul_registrar *registrar, const struct errand *errand,
-	const struct fl_http_answer *answer)
+static void on_deregistered(struct fl_consul_registrar *registrar,
+	const struct fl_consul_errand *errand, const struct fl_http_answer *answer)
 {
 	if (answer->status == 404 || is_good(registrar, "not deregistered", answer))
 		fl_log(FL_LOG_INFO, "consul", "deregistered",
 			FL_STR("registry", registrar->registry), FL_STR("instance", errand->id));
-}
-
-static void errand_free(struct errand *errand)
-{
-	*errand->link = errand->next;
-	if (errand->next)
-		errand->next->link = errand->link;
-	free(errand);
-}
-
-static void on_errand(void *context, struct fl_http_answer *answer)
-{
-	struct errand *errand = context;
-	struct fl_consul_registrar *registrar = errand->registrar;
-
-	switch (errand->kind) {
-	case LIST:
-		on_list(registrar, answer);
-		break;
-	case REGISTER:
-		if (is_good(registrar, "not registered", answer))
-			on_registered(registrar, errand);
-		break;
-	case DEREGISTER:
-		on_deregistered(registrar, errand, answer);
-		break;
-	case MAINTAIN:
-		on_maintained(registrar, errand, answer);
-		break;
-	case BEAT:
-		on_beat(registrar, errand, answer);
-		break;
-	}
-	errand_free(errand);
-	came_back(registrar);
-}
-
-static int send_errand(struct fl_consul_registrar *registrar, struct errand errand,
-	const struct fl_consul_request *request, struct fl_failure *failure)
-{
-	struct errand *copy = malloc(sizeof(*copy));
-	int r;
-
-	if (!copy)
-		return -ENOMEM;
-	errand.registrar = registrar;
-	errand.next = registrar->errands;
-	errand.link = &registrar->errands;
-	*copy = errand;
-	r = fl_consul_client_send(
-		registrar->client, request, on_errand, copy, failure, &copy->call);
-	if (r < 0) {
-		free(copy);
-		return r;
-	}
-	if (copy->next)
-		copy->next->link = &copy->next;
-	registrar->errands = copy;
-	registrar->under_way++;
-	return 0;
-}
-
-static void do_errand(struct fl_consul_registrar *registrar, struct errand errand, const char *path,
-	const char *body)
-{
-	struct fl_consul_request request = {
-		.method = errand.kind == LIST ? "GET" : "PUT",
-		.path = path,
-		.body = body,
-		.scoped = true,
-		.timeout_ms = TIMEOUT_MS,
-		.max_bytes = LIST_BYTES,
-	};
-	struct fl_failure failure = { 0 };
-	int r = send_errand(registrar, errand, &request, &failure);
-
-	if (r < 0)
-		note_failure(registrar, "not sent",
-			failure.message[0] ? failure.message : fl_log_errno(r));
-}
-
-static void register_one(
-	struct fl_consul_registrar *registrar, const struct fl_consul_wanted *wanted)
-{
-	struct errand errand = { .kind = REGISTER };
-
-	memcpy(errand.id, wanted->instance.id, sizeof(errand.id));
-	memcpy(errand.hash, wanted->instance.hash, sizeof(errand.hash));
-	do_errand(registrar, errand, "/v1/agent/service/register?replace-existing-checks=true",
-		wanted->instance.document);
-}
-
-static void deregister_one(struct fl_consul_registrar *registrar, const char *id)
-{
-	struct errand errand = { .kind = DEREGISTER };
-	char path[FL_CONSUL_ID * 3 + 64] = "/v1/agent/service/deregister/";
-
-	fl_consul_escape(id, path + strlen(path), sizeof(path) - strlen(path));
-	snprintf(errand.id, sizeof(errand.id), "%s", id);
-	do_errand(registrar, errand, path, NULL);
-}
-
-static void beat(struct fl_consul_registrar *registrar, const struct fl_consul_wanted *wanted)
-{
-	struct errand errand = { .kind = BEAT, .status = wanted->instance.status };
-	char check_id[FL_CONSUL_ID + 16];
-	char path[FL_CONSUL_ID + 64];
-	_cleanup_free_ char *body = NULL;
-	json_t *json = json_pack("{s:s, s:s}", "Status", fl_consul_status_name(errand.status),
-		"Output", wanted->instance.output);
-
-	body = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	json_decref(json);
-	memcpy(errand.id, wanted->instance.id, sizeof(errand.id));
-	snprintf(path, sizeof(path), "/v1/agent/check/update/%s",
-		fl_consul_verdict_id(errand.id, check_id));
-	do_errand(registrar, errand, path, body);
 }
 
 /* ------------------------------------------------------------- synchronisation */
@@ -315,7 +198,7 @@ static void compare(struct fl_consul_registrar *registrar, json_t *services)
 		if (strcmp(meta_of(service, FL_CONSUL_OWNER_META), registrar->how->owner) != 0)
 			continue;
 		if (!wanted)
-			deregister_one(registrar, id);
+			do_errand(registrar, FL_CONSUL_DEREGISTER, id, NULL);
 		else if (strcmp(meta_of(service, FL_CONSUL_META_HASH), wanted->instance.hash) == 0)
 			wanted->is_in_place = true;
 	}
@@ -327,11 +210,12 @@ static void put_right(struct fl_consul_registrar *registrar)
 		struct fl_consul_wanted *wanted = &registrar->wanted.items[i];
 
 		if (!wanted->is_in_place) {
-			register_one(registrar, wanted);
+			do_errand(registrar, FL_CONSUL_REGISTER, wanted->instance.id,
+				&wanted->instance);
 			continue;
 		}
 		if (wanted->instance.maintenance && !wanted->is_maintained) {
-			maintain(registrar, wanted->instance.id);
+			maintain(registrar, wanted);
 			wanted->is_maintained = true;
 		}
 		if (registrar->how->verdict && wanted->told != wanted->instance.status)
@@ -356,24 +240,49 @@ static void on_list(struct fl_consul_registrar *registrar, const struct fl_http_
 	json_decref(services);
 }
 
-static void begin_round(struct fl_consul_registrar *registrar, bool is_beating)
+static void on_errand(
+	void *context, const struct fl_consul_errand *errand, const struct fl_http_answer *answer)
 {
-	registrar->is_beating = is_beating;
-	registrar->has_failed = false;
-	registrar->under_way = 1; /* until all are sent */
+	struct fl_consul_registrar *registrar = context;
+
+	switch (errand->kind) {
+	case FL_CONSUL_LIST:
+		on_list(registrar, answer);
+		break;
+	case FL_CONSUL_REGISTER:
+		if (is_good(registrar, "not registered", answer))
+			on_registered(registrar, errand);
+		break;
+	case FL_CONSUL_DEREGISTER:
+		on_deregistered(registrar, errand, answer);
+		break;
+	case FL_CONSUL_MAINTAIN:
+		on_maintained(registrar, errand, answer);
+		break;
+	case FL_CONSUL_BEAT:
+		on_beat(registrar, errand, answer);
+		break;
+	}
+	finish_if_done(registrar);
 }
 
-/* Consul need not filter: what is not ours is told apart by the owner's mark. */
+static void begin_round(struct fl_consul_registrar *registrar, bool is_beating)
+{
+	registrar->is_busy = true;
+	registrar->is_beating = is_beating;
+	registrar->has_failed = false;
+}
+
 static void synchronise(struct fl_consul_registrar *registrar)
 {
-	if (registrar->under_way) {
+	if (registrar->is_busy) {
 		registrar->again = true;
 		return;
 	}
 	registrar->again = false;
 	begin_round(registrar, false);
-	do_errand(registrar, (struct errand){ .kind = LIST }, "/v1/agent/services", NULL);
-	came_back(registrar);
+	do_errand(registrar, FL_CONSUL_LIST, "", NULL);
+	finish_if_done(registrar);
 }
 
 static void on_sync_timer(uv_timer_t *timer)
@@ -404,13 +313,13 @@ static void on_beat_timer(uv_timer_t *timer)
 	struct fl_consul_registrar *registrar = timer->data;
 
 	beat_later(registrar);
-	if (registrar->under_way || !registrar->is_wanted)
+	if (registrar->is_busy || !registrar->is_wanted)
 		return; /* the next one is soon enough */
 	begin_round(registrar, true);
 	for (size_t i = 0; i < registrar->wanted.count; i++)
 		if (registrar->wanted.items[i].is_in_place)
 			beat(registrar, &registrar->wanted.items[i]);
-	came_back(registrar);
+	finish_if_done(registrar);
 }
 
 /* --------------------------------------------------------------------- wanting */
@@ -464,6 +373,7 @@ int fl_consul_registrar_start(uv_loop_t *loop, struct fl_consul_client *client,
 	if (!registrar)
 		return -ENOMEM;
 	registrar->loop = loop;
+	registrar->errands = (struct fl_consul_errands){ client, on_errand, registrar, NULL, 0 };
 	registrar->client = client;
 	registrar->registry = registry;
 	registrar->how = how;
@@ -488,20 +398,10 @@ static void on_closed(uv_handle_t *handle)
 	free(registrar);
 }
 
-static void forget_errands(struct fl_consul_registrar *registrar)
-{
-	while (registrar->errands) {
-		struct errand *errand = registrar->errands;
-
-		fl_consul_client_cancel(errand->call);
-		errand_free(errand);
-	}
-	registrar->under_way = 0;
-}
-
 void fl_consul_registrar_pause(struct fl_consul_registrar *registrar)
 {
-	forget_errands(registrar);
+	fl_consul_errands_forget(&registrar->errands);
+	registrar->is_busy = false;
 	uv_timer_stop(&registrar->sync_timer);
 	registrar->is_wanted = false;
 }
@@ -510,7 +410,7 @@ void fl_consul_registrar_stop(struct fl_consul_registrar *registrar)
 {
 	if (!registrar)
 		return;
-	forget_errands(registrar);
+	fl_consul_errands_forget(&registrar->errands);
 	uv_close((uv_handle_t *)&registrar->sync_timer, on_closed);
 	uv_close((uv_handle_t *)&registrar->beat_timer, on_closed);
 }
