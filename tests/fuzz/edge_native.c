@@ -60,7 +60,6 @@ void edge_native_open(void)
 
 		native_map_init(table, NATIVE_HASH, sizeof(struct fl_flow),
 			sizeof(struct fl_nat_entry), NAT_ENTRIES);
-		bpf_map_update_elem(&fl_nat, &i, &table, 0);
 	}
 }
 
@@ -69,7 +68,7 @@ static void put(void *map, __u32 index, const void *value)
 	bpf_map_update_elem(map, &index, value, BPF_ANY);
 }
 
-static void fill_frontends(enum fl_family family)
+static void fill_frontends(const struct world *w, enum fl_family family)
 {
 	struct fl_frontend_row row;
 	struct fl_ip ip;
@@ -83,14 +82,47 @@ static void fill_frontends(enum fl_family family)
 			.proto = f->proto,
 		};
 
-		row = (struct fl_frontend_row){ f->service, 1 + i };
-		bpf_map_update_elem(&fl_frontends, &key, &row, BPF_ANY);
+		row = (struct fl_frontend_row){ world_frontend_service(w, f), 1 + i };
+		if (row.service)
+			bpf_map_update_elem(&fl_frontends, &key, &row, BPF_ANY);
+		else
+			bpf_map_delete_elem(&fl_frontends, &key);
 	}
 	for (i = 1; i <= WORLD_ADDRESSES; i++) {
 		ip = world_ip(family, WORLD_NET_FRONTEND, i);
-		row = (struct fl_frontend_row){ world_address_owner(i), 100 + i };
+		row = (struct fl_frontend_row){ world_address_owner(w, i), 100 + i };
 		bpf_map_update_elem(&fl_vips, &ip, &row, BPF_ANY);
 	}
+}
+
+void edge_native_move(const struct world *w)
+{
+	__u32 zero = 0;
+	struct fl_meta_row *meta = bpf_map_lookup_elem(&fl_meta, &zero);
+
+	meta->frontends_epoch++; /* odd while rows change */
+	fill_frontends(w, FL_IPV4);
+	fill_frontends(w, FL_IPV6);
+	meta->frontends_epoch++;
+}
+
+static void *newest;
+
+static void put_nat_tables(uint32_t first)
+{
+	uint32_t i;
+
+	for (i = 0; i < 2; i++) {
+		void *table = &nat_tables[first ^ i];
+
+		bpf_map_update_elem(&fl_nat, &i, &table, 0);
+	}
+	newest = &nat_tables[first];
+}
+
+void edge_native_turn(void)
+{
+	put_nat_tables(newest == &nat_tables[0]);
 }
 
 static uint32_t base_of(uint32_t service, enum fl_family family)
@@ -192,8 +224,12 @@ void edge_native_fill(const struct world *w)
 	uint32_t i;
 
 	native_constant_set(&fl_conf, &w->conf, sizeof(fl_conf));
-	fill_frontends(FL_IPV4);
-	fill_frontends(FL_IPV6);
+	put_nat_tables(0);
+	native_map_limit(&fl_pins, w->pin_room);
+	native_map_limit(&fl_opening, w->opening_room);
+	i = 0;
+	((struct fl_pressure_row *)bpf_map_lookup_elem(&fl_pressure, &i))->old_pins = w->old_pins;
+	edge_native_move(w);
 	for (i = 1; i < WORLD_SERVICES; i++)
 		fill_service(i);
 	for (i = 1; i < WORLD_HOPS; i++)
@@ -209,6 +245,29 @@ const __u64 *edge_native_reasons(void)
 	__u32 row = FL_PATH_EDGE * FL_REASONS_MAX;
 
 	return bpf_map_lookup_elem(&fl_reasons, &row);
+}
+
+struct fl_frontend_stats *edge_native_frontend_stats(uint32_t frontend)
+{
+	return bpf_map_lookup_elem(&fl_frontend_stats, &frontend);
+}
+
+struct fl_endpoint_stats *edge_native_endpoint_stats(uint32_t endpoint)
+{
+	return bpf_map_lookup_elem(&fl_endpoint_stats, &endpoint);
+}
+
+const struct fl_pressure_row *edge_native_pressure(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&fl_pressure, &zero);
+}
+
+const fl_slot *edge_native_slot(uint32_t service, enum fl_family family, uint32_t index)
+{
+	index += base_of(service, family);
+	return bpf_map_lookup_elem(&fl_slots, &index);
 }
 
 const struct fl_nat_entry *edge_native_nat(const struct fl_flow *key)

@@ -4,9 +4,10 @@
  * The edge path against its model: an input is a world (switches, states, slots) and
  * up to 48 steps in it, which are packets of clients, answers of endpoints, time that
  * passes, a sweep, and changes that an agent makes. After each packet the reason,
- * the verdict, the counters and every byte that comes out are compared; before it
- * `explain` is asked, which must agree and change nothing.
+ * the verdict, the counters, the slot and every byte that comes out are compared;
+ * before it `explain` is asked, which must agree and change nothing.
  */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include "build.h"
 #include "check.h"
 #include "edge_native.h"
+#include "fairlead/hash.h"
+#include "fairlead/slot.h"
 #include "native.h"
 
 #define STEPS_MAX 48
@@ -23,6 +26,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 static struct world w;
 static struct spec_state state;
 static struct fl_flow last; /**< how the last rewritten packet left for its endpoint */
+
+/** The last datagram that was rewritten, with its checksum. */
+static struct {
+	uint8_t frame[BUILD_FRAME_MAX];
+	uint32_t length; /**< 0 = there was none */
+	uint32_t sum;    /**< offset */
+	uint16_t left;   /**< the sum that it left with */
+} datagram;
 
 static const char *const names[] = {
 #define NAME(symbol, action, name, text) name,
@@ -47,13 +58,15 @@ static int action_of(const struct spec_verdict *v)
 
 static void world_states(struct input *in)
 {
-	/* Mostly up. */
+	/* Mostly up. With a small `a`, that endpoint is in another state than all others. */
 	static const uint8_t states[] = { FL_UP, FL_UP, FL_UP, FL_UP, FL_UP, FL_DRAINING, FL_DOWN,
 		FL_MAINTENANCE };
 	uint8_t a = input_8(in), b = input_8(in), i;
 
 	for (i = 1; i < WORLD_ENDPOINTS; i++)
-		w.state[i] = world_endpoints[i].number ? states[(a * i + b + i / 3) & 7] : FL_DOWN;
+		w.state[i] = !world_endpoints[i].number ? FL_DOWN
+			     : a >= WORLD_ENDPOINTS     ? states[(a * i + b + i / 3) & 7]
+							: states[(a == i ? b : b >> 3) & 7];
 	w.shuffle = input_8(in) % WORLD_SHUFFLES;
 }
 
@@ -65,6 +78,7 @@ static void world_open(struct input *in)
 
 	memset(&w, 0, sizeof(w));
 	memset(&last, 0, sizeof(last));
+	datagram.length = 0;
 	state.connection_count = state.pin_count = 0;
 	w.now_s = native_now_s = 100000;
 	w.headroom = headrooms[a & 7];
@@ -79,6 +93,11 @@ static void world_open(struct input *in)
 		w.conf.nat_source[FL_IPV4][i] = world_ip(FL_IPV4, WORLD_NET_NODE, 100 + i);
 		w.conf.nat_source[FL_IPV6][i] = world_ip(FL_IPV6, WORLD_NET_NODE, 100 + i);
 	}
+	w.pin_room = a >> 6 == 2 ? 2 : SPEC_FLOWS_MAX;
+	w.opening_room = a >> 6 == 2 ? 3 : SPEC_FLOWS_MAX;
+	w.old_pins = a >> 6 == 3 ? FL_PINS_MAX / 2 - 2 : 0;
+	w.conf.opening_limit = a >> 6 == 1 ? 2 : 0;
+	state.pressure = (struct spec_pressure){ .old_pins = w.old_pins };
 	world_states(in);
 	native_reset();
 	edge_native_fill(&w);
@@ -103,7 +122,7 @@ static void check_explanation(const struct fl_explanation *e, const struct spec_
 {
 	if (e->magic != FL_EXPLANATION_MAGIC)
 		native_fail("explain: no answer");
-	if (!v->sent)
+	if (!v->sent || v->full)
 		return; /* how a packet leaves is not asked */
 	if (e->reason != v->reason || e->endpoint != v->endpoint)
 		native_fail("explain: %s to %u, but it went to %u because of %s", names[e->reason],
@@ -124,6 +143,77 @@ static void complete(struct spec_verdict *v, const struct headers *h)
 		native_fail("nat: %s", wrong);
 }
 
+/** Rows of counters and a slot, which few packets change. */
+static struct rows {
+	struct fl_frontend_stats frontends[128];
+	struct fl_endpoint_stats endpoints[WORLD_ENDPOINTS];
+	fl_slot slot; /**< of the packet; 0 = it has none */
+} rows;
+
+static void rows_read(struct rows *ret)
+{
+	memcpy(ret->frontends, edge_native_frontend_stats(0), sizeof(ret->frontends));
+	memcpy(ret->endpoints, edge_native_endpoint_stats(0), sizeof(ret->endpoints));
+}
+
+/** What the rows should be after a packet. */
+static void rows_count(struct rows *r, const struct spec_verdict *v, const struct headers *h)
+{
+	struct fl_frontend_stats *f = &r->frontends[v->frontend];
+	struct fl_endpoint_stats *e = &r->endpoints[v->endpoint];
+
+	if (v->counted == COUNTED_REPLY) {
+		f->reply_packets++;
+		f->reply_bytes += h->ip_len;
+	} else if (v->counted == COUNTED) {
+		f->packets++;
+		f->bytes += h->ip_len;
+		f->new_flows += v->begins;
+		e->packets++;
+		e->bytes += h->ip_len;
+		e->new_flows += v->begins;
+	}
+}
+
+static fl_slot slot_read(const struct spec_verdict *v, const struct headers *h)
+{
+	if (!v->service || !world_services[v->service].has_table)
+		return 0;
+	return *edge_native_slot(v->service, h->family, fl_hash_slot(v->hash, WORLD_SLOTS));
+}
+
+static void check_rows(const struct rows *want, const struct spec_verdict *v, fl_slot slot)
+{
+	static struct rows now;
+
+	rows_read(&now);
+	if (memcmp(now.frontends, want->frontends, sizeof(now.frontends)) != 0)
+		native_fail("%s: counters of a frontend", names[v->reason]);
+	if (memcmp(now.endpoints, want->endpoints, sizeof(now.endpoints)) != 0)
+		native_fail("%s: counters of an endpoint", names[v->reason]);
+	if (slot != (v->loses ? fl_slot_postponed(want->slot, w.now_s) : want->slot))
+		native_fail(
+			"%s: the slot is %llx, it was %llx", names[v->reason], slot, want->slot);
+	if (edge_native_pressure()->refused != state.pressure.refused)
+		native_fail("%llu pins were refused, the model says %u",
+			edge_native_pressure()->refused, state.pressure.refused);
+}
+
+/** Keep a datagram that was rewritten, and the sum that it left with. */
+static void keep_datagram(const uint8_t *frame, uint32_t length, const struct headers *h)
+{
+	uint32_t out_length, sum = h->l4 + 6;
+	const uint8_t *out = native_frame_bytes(&out_length);
+
+	if (h->proto != IPPROTO_UDP || !(frame[sum] | frame[sum + 1]))
+		return;
+	memcpy(datagram.frame, frame, length);
+	datagram.length = length;
+	datagram.sum = sum;
+	sum -= length - out_length; /* tags that were cut off */
+	datagram.left = (uint16_t)(out[sum] << 8 | out[sum + 1]);
+}
+
 static void run_packet(const uint8_t *frame, uint32_t length)
 {
 	const __u64 *reasons = edge_native_reasons();
@@ -138,6 +228,8 @@ static void run_packet(const uint8_t *frame, uint32_t length)
 
 	memcpy(before, reasons, sizeof(before));
 	v = spec_judge(&w, &state, &h, frame, length);
+	rows_read(&rows);
+	rows.slot = slot_read(&v, &h);
 	action = edge(native_frame(frame, length, w.headroom, WORLD_INGRESS));
 	for (i = 0; i < FL_REASON_COUNT; i++) {
 		counted += (uint32_t)(reasons[i] - before[i]);
@@ -162,8 +254,29 @@ static void run_packet(const uint8_t *frame, uint32_t length)
 		if (wrong)
 			native_fail("%s: %s", names[reason], wrong);
 	}
+	rows_count(&rows, &v, &h);
+	check_rows(&rows, &v, slot_read(&v, &h));
+	if (v.output == REWRITTEN)
+		keep_datagram(frame, length, &h);
 	if (v.reason == FL_SENT && v.output == REWRITTEN)
 		last = v.to;
+}
+
+/** The last datagram again, with a checksum that will become 0: both sums differ by what
+ * is rewritten. */
+static void run_zero_sum(void)
+{
+	static uint8_t frame[BUILD_FRAME_MAX];
+	uint32_t sum = datagram.sum, check;
+
+	if (!datagram.length)
+		return;
+	memcpy(frame, datagram.frame, datagram.length);
+	check = ((uint32_t)(frame[sum] << 8 | frame[sum + 1]) + 0xffff - datagram.left) % 0xffff;
+	check = check ? check : 0xffff;
+	frame[sum] = (uint8_t)(check >> 8);
+	frame[sum + 1] = (uint8_t)check;
+	run_packet(frame, datagram.length);
 }
 
 static void run_answer(struct input *in)
@@ -189,6 +302,29 @@ static void run_sweep(void)
 
 	if (sweep(&args) || args.freed != expected)
 		native_fail("sweep: forgot %u connections, the model %u", args.freed, expected);
+}
+
+/** What happens seldom. */
+static void run_event(uint8_t which)
+{
+	switch (which) {
+	case 8:
+	case 9:
+		run_zero_sum();
+		break;
+	case 10:
+	case 11:
+		edge_native_turn();
+		break;
+	case 12:
+	case 13:
+		w.moved = !w.moved;
+		edge_native_move(&w);
+		break;
+	default:
+		run_sweep();
+		break;
+	}
 }
 
 static void step(struct input *in)
@@ -218,7 +354,7 @@ static void step(struct input *in)
 		w.now_s = native_now_s += seconds[what >> 4 & 7];
 		break;
 	case 14:
-		run_sweep();
+		run_event(what >> 4);
 		break;
 	case 15:
 		world_states(in);

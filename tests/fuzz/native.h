@@ -29,6 +29,8 @@ enum native_kind {
 /** Stand a map in for its declaration. All are emptied by native_reset. */
 void native_map_init(
 	void *declaration, enum native_kind kind, uint32_t key, uint32_t value, uint32_t entries);
+/** Let a hash take no more than `room` keys at a time, until native_reset. */
+void native_map_limit(void *declaration, uint32_t room);
 /** Empty every map. */
 void native_reset(void);
 /** Over the contents of all maps but notes. */

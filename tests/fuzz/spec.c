@@ -32,8 +32,8 @@ static uint8_t address_of(const struct headers *h)
 	return 0;
 }
 
-/** The service of a frontend: one of exactly this port before one of all. 0 = none. */
-static uint8_t service_of(const struct headers *h)
+/** The row of a frontend: one of exactly this port before one of all. 0 = none. */
+static uint8_t frontend_of(const struct world *w, const struct headers *h)
 {
 	uint8_t address = address_of(h), any = 0;
 	uint32_t i;
@@ -41,14 +41,19 @@ static uint8_t service_of(const struct headers *h)
 	for (i = 0; i < world_frontend_count; i++) {
 		const struct world_frontend *f = &world_frontends[i];
 
-		if (f->address != address || f->proto != h->proto)
+		if (f->address != address || f->proto != h->proto || !world_frontend_service(w, f))
 			continue;
 		if (f->port && f->port == h->dport)
-			return f->service;
+			return 1 + i;
 		if (!f->port)
-			any = f->service;
+			any = 1 + i;
 	}
 	return any;
+}
+
+static uint8_t service_of(const struct world *w, uint8_t frontend)
+{
+	return world_frontend_service(w, &world_frontends[frontend - 1]);
 }
 
 static uint32_t hash_of(const struct world *w, const struct headers *h)
@@ -66,21 +71,24 @@ static struct spec_verdict because(enum fl_reason reason)
 }
 
 /** A fragment, or a header that is cut: whose is it, if we know? */
-static enum fl_reason judge_part(struct headers *h, uint32_t length, uint8_t *ret_service)
+static enum fl_reason judge_part(
+	const struct world *w, struct headers *h, uint32_t length, struct spec_verdict *v)
 {
-	uint8_t address = address_of(h), service = 0;
+	uint8_t address = address_of(h), service = 0, frontend;
 
 	if (h->part == FIRST_FRAGMENT) {
-		service = service_of(h);
-		if (!service)
+		frontend = frontend_of(w, h);
+		if (!frontend)
 			return FL_PASS_NO_SERVICE;
+		service = service_of(w, frontend);
 	}
 	if (!address)
 		return FL_PASS_NO_SERVICE;
 	if (h->part == CUT || h->l3 + h->ip_len > length)
 		return FL_DROP_MALFORMED;
-	*ret_service = world_address_owner(address);
-	if (!*ret_service || (service && service != *ret_service))
+	v->service = world_address_owner(w, address);
+	v->frontend = 100 + address;
+	if (!v->service || (service && service != v->service))
 		return FL_DROP_FRAGMENT;
 	h->sport = h->dport = 0;
 	return FL_SENT;
@@ -115,13 +123,15 @@ static void judge_tunnel(const struct world *w, const struct headers *h, struct 
 		v->macs = e->hop;
 		v->ifindex = hop->ifindex;
 	}
+	v->begins = h->proto == IPPROTO_TCP && (h->tcp_flags & 0x12) == 0x02;
+	if (v->reason == FL_SENT || v->reason == FL_PASS_LOCAL)
+		v->counted = COUNTED;
 }
 
 struct spec_verdict spec_judge(const struct world *w, struct spec_state *s, struct headers *h,
 	const uint8_t *frame, uint32_t length)
 {
 	struct spec_verdict v = { 0 };
-	uint8_t service = 0;
 
 	if (!h->readable)
 		return because(FL_PASS_UNREADABLE);
@@ -131,27 +141,28 @@ struct spec_verdict spec_judge(const struct world *w, struct spec_state *s, stru
 		return because(FL_PASS_PROTOCOL);
 
 	if (h->part == WHOLE) {
-		service = service_of(h);
-		if (!service)
+		v.frontend = frontend_of(w, h);
+		if (!v.frontend)
 			return spec_nat_reply(w, s, h, frame, length);
 		if (!headers_sound(h, frame, length))
 			return because(FL_DROP_MALFORMED);
+		v.service = service_of(w, v.frontend);
 	} else {
-		v.reason = judge_part(h, length, &service);
+		v.reason = judge_part(w, h, length, &v);
 		if (v.reason != FL_SENT)
 			return v;
 	}
-	if (!world_services[service].in_use)
+	if (!world_services[v.service].in_use)
 		return because(FL_DROP_NO_TABLE);
 	v.hash = hash_of(w, h);
-	if (world_services[service].forward == FL_NAT) {
+	if (world_services[v.service].forward == FL_NAT) {
 		if (h->part != WHOLE)
 			return because(FL_DROP_FRAGMENT);
-		return spec_nat_forward(w, s, h, service, v.hash);
+		return spec_nat_forward(w, s, h, v);
 	}
-	if (!world_services[service].has_table)
+	if (!world_services[v.service].has_table)
 		return because(FL_DROP_NO_TABLE);
-	v.endpoint = spec_slot_endpoint(w, s, h, frame, length, service, v.hash);
+	spec_slot_choose(w, s, h, frame, length, &v);
 	if (w->state[v.endpoint] != FL_UP && w->state[v.endpoint] != FL_DRAINING)
 		v.reason = FL_DROP_NO_ENDPOINT;
 	else

@@ -22,22 +22,33 @@ struct spec_connection {
 	bool used;
 	struct fl_flow client;  /**< as the client sends */
 	struct fl_flow forward; /**< as it leaves for the endpoint */
-	uint8_t endpoint;
+	uint8_t endpoint, frontend;
 	uint8_t flags[2]; /**< FL_NAT_SEEN_* of client → endpoint, and back */
 	uint32_t seen[2];
 };
 
 struct spec_pin {
 	struct fl_flow flow;
-	uint8_t endpoint;
+	uint8_t endpoint, service;
 	bool proven;
+	bool opening; /**< in `opening`, not in `pins` */
 	uint32_t seen;
+};
+
+/** What stands against pins. */
+struct spec_pressure {
+	uint32_t old_pins;    /**< of flows that were there before */
+	uint32_t refused;     /**< pins that were not made */
+	uint32_t failed_s;    /**< when a table had no room; 0 = never */
+	uint32_t window;      /**< the last one of 5 s in which flows opened */
+	uint32_t openings[2]; /**< pins made in it, and in the one before it */
 };
 
 struct spec_state {
 	struct spec_connection connections[SPEC_FLOWS_MAX];
 	struct spec_pin pins[SPEC_FLOWS_MAX];
 	uint32_t connection_count, pin_count;
+	struct spec_pressure pressure;
 };
 
 /** What becomes of the bytes. */
@@ -46,7 +57,13 @@ enum spec_output { UNCHANGED, REWRITTEN, WRAPPED };
 struct spec_verdict {
 	enum fl_reason reason;
 	uint8_t endpoint; /**< 0 = none was chosen */
-	bool opens;       /**< a nat connection, whose source is to be told */
+	uint8_t frontend; /**< number of its row */
+	uint8_t service;
+	bool opens;  /**< a nat connection, whose source is to be told */
+	bool full;   /**< there was no room for its pin, which `explain` cannot foresee */
+	bool loses;  /**< the slot has to go on moving, for a pin that was not made */
+	bool begins; /**< it is counted as a new flow */
+	enum { NOT_COUNTED, COUNTED, COUNTED_REPLY } counted;
 	enum spec_output output;
 	struct fl_flow to; /**< REWRITTEN: how it leaves */
 	uint8_t hop;       /**< WRAPPED: row of the next hop */

@@ -136,20 +136,22 @@ static void deliver(
 		v->ifindex = hop->ifindex;
 		v->sent = true;
 	}
-	if (v->sent)
+	if (v->sent) {
 		v->output = REWRITTEN;
+		v->counted = COUNTED;
+	}
 }
 
 /** Begin a connection at the endpoint of the slot; its source is not known yet. */
-static struct spec_verdict begin(const struct world *w, struct spec_state *s,
-	const struct headers *h, uint8_t service, uint32_t hash)
+static struct spec_verdict begin(
+	const struct world *w, struct spec_state *s, const struct headers *h, struct spec_verdict v)
 {
-	struct world_slot slot =
-		world_slot(w, service, h->family, (uint32_t)((uint64_t)hash * WORLD_SLOTS >> 32));
-	struct spec_verdict v = { .endpoint = slot.now, .hash = hash };
+	struct world_slot slot = world_slot(
+		w, v.service, h->family, (uint32_t)((uint64_t)v.hash * WORLD_SLOTS >> 32));
 	const struct world_endpoint *e = &world_endpoints[slot.now];
 	struct spec_connection *c;
 
+	v.endpoint = slot.now;
 	if (w->state[slot.now] != FL_UP || e->family != h->family)
 		v.reason = FL_DROP_NO_ENDPOINT;
 	else if (!w->conf.nat_sources[h->family] && !e->hop)
@@ -158,19 +160,20 @@ static struct spec_verdict begin(const struct world *w, struct spec_state *s,
 		v.reason = FL_DROP_NO_PORT;
 	else {
 		c = &s->connections[s->connection_count++];
-		*c = (struct spec_connection){ .client = spec_flow(h), .endpoint = slot.now };
+		*c = (struct spec_connection){
+			.client = spec_flow(h), .endpoint = slot.now, .frontend = v.frontend
+		};
 		c->seen[0] = c->seen[1] = w->now_s;
 		c->flags[0] = h->proto == IPPROTO_TCP ? FL_NAT_SEEN_SYN : FL_NAT_SEEN_ACK;
-		v.opens = true;
+		v.opens = v.begins = true;
 	}
 	return v;
 }
 
-struct spec_verdict spec_nat_forward(const struct world *w, struct spec_state *s,
-	const struct headers *h, uint8_t service, uint32_t hash)
+struct spec_verdict spec_nat_forward(
+	const struct world *w, struct spec_state *s, const struct headers *h, struct spec_verdict v)
 {
 	bool tcp = h->proto == IPPROTO_TCP, opens = tcp && (h->tcp_flags & 0x12) == 0x02;
-	struct spec_verdict v = { .hash = hash };
 	struct fl_flow flow = spec_flow(h);
 	struct spec_connection *c;
 	uint8_t state;
@@ -185,7 +188,7 @@ struct spec_verdict spec_nat_forward(const struct world *w, struct spec_state *s
 		return v;
 	}
 	if (!c)
-		return begin(w, s, h, service, hash);
+		return begin(w, s, h, v);
 
 	state = w->state[c->endpoint];
 	if (state != FL_UP && state != FL_DRAINING) {
@@ -194,15 +197,17 @@ struct spec_verdict spec_nat_forward(const struct world *w, struct spec_state *s
 		if (tcp && !opens)
 			return v;
 		c->used = false;
-		return begin(w, s, h, service, hash);
+		v.reason = FL_SENT;
+		return begin(w, s, h, v);
 	}
 	if (opens &&
 		(fl_nat_is_closing(c->flags[0], c->flags[1]) || silent_s(w, c) > timeout_s(c))) {
 		if (state != FL_UP) {
 			c->used = false;
-			return begin(w, s, h, service, hash);
+			return begin(w, s, h, v);
 		}
 		c->flags[0] = c->flags[1] = 0;
+		v.begins = true;
 	}
 	see(w, c, 0, h->tcp_flags);
 	deliver(h, c, &v);
@@ -259,11 +264,14 @@ struct spec_verdict spec_nat_reply(const struct world *w, struct spec_state *s, 
 	}
 	see(w, c, 1, h->tcp_flags);
 	v.endpoint = c->endpoint;
+	v.frontend = c->frontend;
 	v.to = turned(&c->client);
 	v.reason = FL_SENT_REPLY;
 	route(h, &v.to, &v);
-	if (v.sent || v.reason == FL_PASS_NEIGHBOUR)
+	if (v.sent || v.reason == FL_PASS_NEIGHBOUR) {
 		v.output = REWRITTEN;
+		v.counted = COUNTED_REPLY;
+	}
 	return v;
 }
 

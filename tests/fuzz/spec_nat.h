@@ -10,7 +10,7 @@
 
 /** A sound packet from a client, for a service in mode `nat`. */
 struct spec_verdict spec_nat_forward(const struct world *w, struct spec_state *s,
-	const struct headers *h, uint8_t service, uint32_t hash);
+	const struct headers *h, struct spec_verdict v);
 /** A whole packet that is for no frontend. */
 struct spec_verdict spec_nat_reply(const struct world *w, struct spec_state *s, struct headers *h,
 	const uint8_t *frame, uint32_t length);

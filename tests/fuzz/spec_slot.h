@@ -9,6 +9,6 @@
  * for a world in which pins never lack room.
  */
 
-/** @return id of an endpoint, which may be down; 0 = none */
-uint8_t spec_slot_endpoint(const struct world *w, struct spec_state *s, const struct headers *h,
-	const uint8_t *frame, uint32_t length, uint8_t service, uint32_t hash);
+/** Fill in the endpoint, which may be down; 0 = none. Service and hash are given. */
+void spec_slot_choose(const struct world *w, struct spec_state *s, const struct headers *h,
+	const uint8_t *frame, uint32_t length, struct spec_verdict *v);

@@ -128,16 +128,26 @@ struct fl_ip world_ip(enum fl_family family, uint8_t net, uint8_t number)
 	return ip;
 }
 
-uint32_t world_address_owner(uint8_t address)
+uint8_t world_frontend_service(const struct world *w, const struct world_frontend *f)
 {
-	uint32_t i, owner = 0;
+	if (!w->moved)
+		return f->service;
+	if (f->address == 8 && f->proto == IPPROTO_TCP)
+		return 0;
+	return f->address == 2 ? 3 : f->service;
+}
+
+uint32_t world_address_owner(const struct world *w, uint8_t address)
+{
+	uint32_t i, owner = 0, service;
 
 	for (i = 0; i < world_frontend_count; i++) {
-		if (world_frontends[i].address != address)
+		service = world_frontend_service(w, &world_frontends[i]);
+		if (world_frontends[i].address != address || !service)
 			continue;
-		if (owner && owner != world_frontends[i].service)
+		if (owner && owner != service)
 			return 0;
-		owner = world_frontends[i].service;
+		owner = service;
 	}
 	return owner;
 }

@@ -68,6 +68,9 @@ struct world {
 	uint32_t now_s;
 	uint8_t state[WORLD_ENDPOINTS]; /**< enum fl_state */
 	uint8_t shuffle;                /**< below WORLD_SHUFFLES: decides what is in the slots */
+	bool moved; /**< frontends have other services: world_frontend_service */
+	uint32_t pin_room, opening_room; /**< entries that `pins` and `opening` take */
+	uint32_t old_pins;               /**< that are counted when it begins */
 };
 
 /** A slot in words. */
@@ -87,8 +90,11 @@ struct fl_ip world_ip(enum fl_family family, uint8_t net, uint8_t number);
 #define WORLD_NET_NODE     2
 #define WORLD_NET_CLIENT   3
 
+/** The service of a frontend; 0 = it is gone. */
+uint8_t world_frontend_service(const struct world *w, const struct world_frontend *f);
+
 /** The service that owns all frontends of an address; 0 = several do. */
-uint32_t world_address_owner(uint8_t address);
+uint32_t world_address_owner(const struct world *w, uint8_t address);
 
 /** MAC addresses of a next hop, numbered as its row, or of a route 0x80 + its number. */
 void world_macs(uint8_t number, uint8_t dmac[6], uint8_t smac[6]);
