@@ -50,6 +50,8 @@ static void consul_done(struct fl_consul_config *consul)
 	free(consul->pattern);
 	free(consul->filter);
 	free(consul->kv);
+	free(consul->lock);
+	free(consul->nodes);
 }
 
 struct fl_registry_config *fl_registry_config_new(void)

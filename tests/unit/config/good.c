@@ -45,7 +45,8 @@ static const char everything[] =
 	"datacenter: dc2, namespace: ns, partition: p, consistency: default, cached: true, "
 	"tags: [lb, \"a b\"], pattern: \"web-*\", filter: 'Service.Meta.lb == \"yes\"', kv: x/y/, "
 	"wait: 10s, connections: 7 }\n"
-	"  - consul: { name: fourth, kv: off }\n"
+	"  - consul: { name: fourth, kv: off, nodes: x/nodes/, register: { verdict: false, "
+	"ttl: 1m, deregister_after: 2h, lock: x/lock } }\n"
 	"services:\n"
 	"  - name: Web/1.api_x-y\n"
 	"    frontends: [ \"10.0.0.10:80/tcp\", \"[2001:db8::10]:0/udp\" ]\n"
@@ -191,6 +192,12 @@ Test(config_good, everything_is_understood)
 	cr_expect_str_eq(config->registries[3]->name, "fourth");
 	cr_expect_str_eq(config->registries[3]->consul.urls[0], "http://127.0.0.1:8500");
 	cr_expect_null(config->registries[3]->consul.kv);
+	consul = &config->registries[3]->consul;
+	cr_expect_str_eq(consul->nodes, "x/nodes");
+	cr_expect_str_eq(consul->lock, "x/lock");
+	cr_expect_eq(consul->ttl_s, 60);
+	cr_expect_eq(consul->deregister_after_s, 7200);
+	cr_expect_not(consul->verdict);
 	consul = &config->registries[2]->consul;
 	cr_assert_eq(consul->url_count, 2);
 	cr_expect_str_eq(consul->urls[0], "https://a:8501");
