@@ -19,12 +19,14 @@ static __always_inline void count_forward(const struct pkt *p, bool new_flow)
 	if (likely(frontend)) {
 		frontend->packets++;
 		frontend->bytes += p->ip_len;
-		frontend->new_flows += new_flow;
+		if (new_flow)
+			frontend->new_flows++;
 	}
 	if (likely(endpoint)) {
 		endpoint->packets++;
 		endpoint->bytes += p->ip_len;
-		endpoint->new_flows += new_flow;
+		if (new_flow)
+			endpoint->new_flows++;
 	}
 }
 

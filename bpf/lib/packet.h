@@ -78,5 +78,6 @@ struct pkt {
 	__u32 slot; /**< within the table */
 	fl_slot value;
 	fl_region region;
+	__u32 size; /**< number of slots at region; 0 = there is no table */
 	int action; /**< XDP action when it is sent */
 };

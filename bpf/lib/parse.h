@@ -47,11 +47,11 @@ static __always_inline int parse_ipv4(struct pkt *p)
 	p->l4 = p->ip + ip->ihl * 4;
 	if (unlikely(p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP))
 		return -FL_PASS_PROTOCOL;
-	if (unlikely(ip->frag_off & IPV4_OFFSET))
+	if (likely(!(ip->frag_off & (IPV4_OFFSET | IPV4_MF))))
+		return parse_ports(p, PART_WHOLE);
+	if (ip->frag_off & IPV4_OFFSET)
 		return PART_LATER;
-	if (unlikely(ip->frag_off & IPV4_MF))
-		return parse_ports(p, PART_FIRST);
-	return parse_ports(p, PART_WHOLE);
+	return parse_ports(p, PART_FIRST);
 }
 
 /** What parse_extensions found, in one word: protocol, part, offset of its header. */
@@ -176,4 +176,22 @@ static __always_inline int parse_link(struct pkt *p)
 static __always_inline int parse_ip(struct pkt *p)
 {
 	return p->family == FL_IPV4 ? parse_ipv4(p) : parse_ipv6(p);
+}
+
+/**
+ * Is this a frame as nearly all are: of `family`, without tags, IP options and
+ * extension headers, and long enough for a TCP header? Where that is known, the
+ * compiler has constants for offsets and one comparison for all lengths.
+ */
+static __always_inline bool parse_is_plain(const struct pkt *p, enum fl_family family)
+{
+	void *data = (void *)(long)p->ctx->data, *ip = data + ETH_HLEN;
+	__be16 *ethertype = data + 2 * ETH_ALEN;
+
+	if (family == FL_IPV4)
+		return ip + sizeof(struct iphdr) + sizeof(struct tcphdr) <= p->end &&
+		       *ethertype == bpf_htons(ETH_P_IP) && *(__u8 *)ip == 0x45;
+	return ip + sizeof(struct ipv6hdr) + sizeof(struct tcphdr) <= p->end &&
+	       *ethertype == bpf_htons(ETH_P_IPV6) &&
+	       !is_extension(((struct ipv6hdr *)ip)->nexthdr);
 }

@@ -62,6 +62,20 @@ static __always_inline int frontend_search(struct pkt *p)
 	return frontend_take(p, &key) ? 0 : -FL_PASS_NO_SERVICE;
 }
 
+/** The frontend of a packet with ports, if it is remembered. @param key  set, as ret_memo is */
+static __always_inline bool frontend_recall(struct pkt *p, struct memo *key, struct memo **ret_memo)
+{
+	struct memo *memo;
+
+	memo_key(p, key);
+	*ret_memo = memo = memo_at(key);
+	if (unlikely(!memo || !memo_is(memo, key, p->family)))
+		return false;
+	p->service = memo->row.service;
+	p->frontend = memo->row.frontend;
+	return true;
+}
+
 /**
  * The frontend of a packet with ports.
  * @param explain  constant: remember nothing
@@ -74,13 +88,8 @@ static __always_inline int frontend_lookup(struct pkt *p, bool explain)
 
 	if (explain)
 		return frontend_search(p);
-	memo_key(p, &key);
-	memo = memo_at(&key);
-	if (likely(memo && memo_is(memo, &key))) {
-		p->service = memo->row.service;
-		p->frontend = memo->row.frontend;
+	if (likely(frontend_recall(p, &key, &memo)))
 		return 0;
-	}
 	err = frontend_search(p);
 	if (!err && memo && memo_may_be_kept(&key)) {
 		memo->addr[0] = key.addr[0];

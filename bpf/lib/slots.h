@@ -34,14 +34,15 @@ static __always_inline __u32 region_size(fl_region region)
 
 /**
  * Read the slot of a flow.
+ * @param size       of the region's table
  * @param ret_slot   its place in the table
  * @param ret_index  its place in `slots`
  * @return 0 or a negative reason
  */
-static __always_inline int slot_lookup(
-	fl_region region, __u32 hash, __u32 *ret_slot, __u32 *ret_index, fl_slot *ret)
+static __always_inline int slot_read(
+	fl_region region, __u32 size, __u32 hash, __u32 *ret_slot, __u32 *ret_index, fl_slot *ret)
 {
-	__u32 size = region_size(region), index;
+	__u32 index;
 	fl_slot *slot;
 
 	if (unlikely(!size))
@@ -53,4 +54,11 @@ static __always_inline int slot_lookup(
 		return -FL_DROP_INTERNAL;
 	*ret = READ_ONCE(*slot);
 	return 0;
+}
+
+/** The same, where only the region is known. */
+static __always_inline int slot_lookup(
+	fl_region region, __u32 hash, __u32 *ret_slot, __u32 *ret_index, fl_slot *ret)
+{
+	return slot_read(region, region_size(region), hash, ret_slot, ret_index, ret);
 }

@@ -13,40 +13,45 @@
 
 enum stage { STAGE_PARSE, STAGE_FRONTEND, STAGE_SERVICE, STAGE_SLOT, STAGE_FORWARD };
 
-/** As ip_stages does it for whole packets in mode ipip, up to `last`, a constant. */
+/** As plain_stages does it, up to `last`, a constant. */
 static __always_inline int stages_upto(struct pkt *p, enum stage last)
 {
-	int err = parse_link(p);
+	struct memo *memo;
+	struct memo key;
+	__u32 index;
+	int err;
 
-	if (err)
-		return err;
+	if (!parse_is_plain(p, FL_IPV4))
+		return -FL_PASS_NOT_IP;
 	p->family = FL_IPV4;
-	if (p->ethertype != bpf_htons(ETH_P_IP) || parse_ip(p) != PART_WHOLE)
+	p->ip = (void *)(long)p->ctx->data + ETH_HLEN;
+	if (parse_ip(p) != PART_WHOLE)
 		return -FL_PASS_NOT_IP;
 	USE(p->sport);
 	USE(p->dport);
 	USE(p->ip_len);
 	if (last == STAGE_PARSE)
 		return 0;
-	err = frontend_lookup(p, false);
-	if (err)
-		return err;
-	err = check_lengths(p);
-	if (err)
-		return err;
+	flow_hash(p);
+	asm volatile("" : "+r"(p->hash));
+	/* Only the first packet is not recalled. */
+	if ((!frontend_recall(p, &key, &memo) && frontend_lookup(p, false)) || !memo)
+		return -FL_PASS_NO_SERVICE;
 	USE(p->service);
 	USE(p->frontend);
 	if (last == STAGE_FRONTEND)
 		return 0;
-	err = service_lookup(p);
+	err = check_lengths(p);
+	if (!err)
+		err = service_lookup(p);
 	if (err)
 		return err;
-	flow_hash(p);
+	memo_region(memo, p);
 	USE(p->region);
-	USE(p->hash);
+	USE(p->size);
 	if (last == STAGE_SERVICE)
 		return 0;
-	err = endpoint_select(p, false);
+	err = endpoint_settled(p, &index);
 	if (err || last == STAGE_SLOT)
 		return err;
 	return ipip_forward(p, false);

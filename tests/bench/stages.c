@@ -17,8 +17,8 @@ static const struct {
 	const char *last;
 } measured[] = {
 	{ "upto_parse", "parse" },
-	{ "upto_frontend", "frontend, lengths" },
-	{ "upto_service", "service, hash" },
+	{ "upto_frontend", "hash, frontend" },
+	{ "upto_service", "lengths, service" },
 	{ "upto_slot", "slot, endpoint" },
 	{ "upto_forward", "encapsulate, count" },
 	{ "edge", "reason: all" },
