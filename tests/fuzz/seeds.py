@@ -71,17 +71,17 @@ def packet(family=V4, udp=False, tags=0, client=0, frontend=1, port=80, damage=N
     return bytes([1]) + frame if damage is None else bytes([8]) + frame + damage
 
 
-def answer(family=V4, tags=0, flags=SYN | ACK, **more):
-    """What the endpoint of the last packet sends back."""
-    return bytes([10, tags << 6]) + inner(family, flags=flags, **more)
-
-
 def harm(*changes, cut=0):
     """Damage: (offset, xor) pairs, and bytes that the end loses."""
     out = [len(changes) | (8 if cut else 0)]
     for offset, value in changes:
         out += [offset, value]
     return bytes(out + ([cut] if cut else []))
+
+
+def answer(family=V4, tags=0, flags=SYN | ACK, damage=harm(), **more):
+    """What the endpoint of the last packet sends back."""
+    return bytes([10, tags << 6]) + inner(family, flags=flags, **more) + damage
 
 
 def wait(seconds):
@@ -226,6 +226,9 @@ def links():
         for length in (14, 15, 17, 18, 19, 22):
             steps.append(bytes([0, 0, length]) + bytes(12) + bytes(ethertype) + bytes(length - 14))
     for headroom in (0, 3, 4, 5, 6, 7):
+        # The source address, byte by byte.
+        yield from cut_up(world(headroom=headroom), [
+            packet(family=V6, frontend=2, client=headroom, damage=harm((at, 0x5a))) for at in range(22, 38)])
         yield from cut_up(world(headroom=headroom, hash_bits=(headroom & 3, 3 - (headroom & 3))), steps)
 
 
@@ -292,6 +295,15 @@ def conversations():
                            + back(ACK, sum=False) + back(ACK, tags=2) + say(ACK, tags=1) + ZERO_SUM + say(ACK, hops=1)
                            + say(ACK, hops=2) + say(ACK, hops=0) + back(ACK, hops=1) + back(ACK, hops=2)
                            + TURN + say(ACK) + back() + TURN + say(ACK) + back() + say(SYN))
+                # Answers whose lengths are wrong.
+                if client < 2:
+                    l4, total = l4_of(family), 17 if family == V4 else 19
+                    size = 8 if udp else 20
+                    right = (20 if family == V4 else 0) + size + 10
+                    broken = [(total, right ^ right + off) for off in (-11, -10, -1, 1)]
+                    broken += [(l4 + 5, 18 ^ n) for n in (7, 19)] if udp else [(l4 + 12, 0x50 ^ n << 4) for n in (4, 8)]
+                    yield (world(3) + say(SYN) + b"".join(back(damage=harm(one)) for one in broken)
+                           + b"".join(back(damage=harm(cut=n)) for n in (1, 10, 11, 20)))
                 # Who says goodbye, and what a SYN means then.
                 for first, second in ((say(FIN | ACK), back(FIN | ACK)), (back(FIN | ACK), say(FIN | ACK)),
                                       (say(FIN | ACK), b""), (back(FIN | ACK), b""), (say(RST), b""), (back(RST), b""),

@@ -13,7 +13,8 @@ const struct world_service world_services[WORLD_SERVICES] = {
 	[4] = { true, true, false, FL_IPIP, FL_UDP_MOVE, { { 21, 22 }, { 21, 22 } } },
 	[5] = { true, false, false, FL_IPIP, FL_UDP_KEEP, { { 0 } } },
 	[6] = { false, true, false, FL_NAT, FL_UDP_KEEP, { { 0 } } },
-	[7] = { true, true, false, FL_NAT, FL_UDP_KEEP, { { 23 }, { 24 } } },
+	[7] = { true, true, false, FL_NAT, FL_UDP_KEEP,
+		{ { 23, 24 }, { 24 } } }, /* nat cannot use 24 for IPv4 */
 };
 
 const struct world_frontend world_frontends[] = {
