@@ -19,7 +19,7 @@ HOP_BY_HOP, DESTINATION, ROUTING, FRAGMENT = 0, 1, 2, 3
 LONGER = 4                     # 16 bytes instead of 8; of a fragment header: more fragments
 ROUTING_TO_GO = ROUTING | 0xc0
 NODE = 14                      # frontend numbers from here on are addresses of nodes
-ENDPOINTS = 24
+ENDPOINTS = 25
 INPUT_MAX = 400
 
 
@@ -333,12 +333,14 @@ def silences():
                         for off in (0, 1):
                             yield world(3) + start + wait(limit + off) + SWEEP + say + SWEEP + open_
                             yield world(3) + start + wait(limit + off) + open_ + back
-                step = limits[1] // 4
+                # One direction speaks all the time, the other not at all.
+                short, long = ((244, 244), (122, 122)) if udp else ((61 * 61, 61 * 61 + 301), (44, 44))
                 for speaker in (say, back):
-                    # One direction speaks all the time, the other not at all.
-                    yield world(3) + greet + (wait(step) + speaker) * 6 + SWEEP + back + say
-                    yield world(3) + greet + (wait(step) + speaker) * 6 + open_ + back
-                    yield world(3) + greet + (wait(step) + speaker) * 3 + wait(limits[1]) + SWEEP + wait(1) + SWEEP
+                    for pauses, start in ((short, greet), (long, open_ + answer(family)), (long, open_)):
+                        talk = b"".join(wait(pause) + speaker for pause in pauses)
+                        yield world(3) + start + talk + SWEEP + back + say + open_
+                        yield world(3) + start + talk + open_ + back
+                    yield world(3) + greet + wait(4) + speaker + wait(limits[1]) + SWEEP + wait(1) + SWEEP
                 # An endpoint begins the day with the same second: nothing is silent.
                 yield world(3) + greet + SWEEP + wait(1) + SWEEP + say
 

@@ -14,7 +14,7 @@ const struct world_service world_services[WORLD_SERVICES] = {
 	[5] = { true, false, false, FL_IPIP, FL_UDP_KEEP, { { 0 } } },
 	[6] = { false, true, false, FL_NAT, FL_UDP_KEEP, { { 0 } } },
 	[7] = { true, true, false, FL_NAT, FL_UDP_KEEP,
-		{ { 23, 24 }, { 24 } } }, /* nat cannot use 24 for IPv4 */
+		{ { 23, 24, 25 }, { 24 } } }, /* nat cannot use 24 for IPv4 */
 };
 
 const struct world_frontend world_frontends[] = {
@@ -64,6 +64,7 @@ const struct world_endpoint world_endpoints[WORLD_ENDPOINTS] = {
 	[22] = { 22, V6, 80, 7, 4 },
 	[23] = { 23, V4, 0, 1, 7 },
 	[24] = { 24, V6, 0, 6, 7 },
+	[25] = { 25, V4, 0, 0, 7 }, /* not resolved, and no neighbour is known */
 };
 
 const struct world_hop world_hops[WORLD_HOPS] = {
