@@ -130,7 +130,7 @@ static uint32_t hash_find(const struct native_map *map, const uint8_t *key)
 
 	for (i = 0; i < map->used; i++) {
 		const uint8_t *other = map->keys + (size_t)i * map->key;
-		uint32_t bits;
+		uint32_t bits, asked;
 
 		if (!map->taken[i])
 			continue;
@@ -140,7 +140,8 @@ static uint32_t hash_find(const struct native_map *map, const uint8_t *key)
 			continue;
 		}
 		memcpy(&bits, other, sizeof(bits));
-		if ((best == map->entries || bits > best_bits) &&
+		memcpy(&asked, key, sizeof(asked));
+		if (bits <= asked && (best == map->entries || bits > best_bits) &&
 			prefix_matches(other + 4, key + 4, bits)) {
 			best = i;
 			best_bits = bits;
