@@ -37,13 +37,15 @@ static void write_quietly(const struct packet_to *row, uint32_t frontend)
 /* Which of two frontends counts the next packet. */
 static uint32_t counted_by(const struct packet_to *row, uint32_t one, uint32_t other)
 {
-	uint64_t before = edge_frontend_stats(one).packets, others = edge_frontend_stats(other).packets;
+	uint64_t before = edge_frontend_stats(one).packets,
+		 others = edge_frontend_stats(other).packets;
 	struct outcome outcome;
 	struct frame in;
 
 	packet_build(&row->packet, &in);
 	edge_run(&in, &outcome);
-	cr_assert_eq(outcome.reason, FL_SENT, "%s: %s", row->name, edge_reason_name(outcome.reason));
+	cr_assert_eq(
+		outcome.reason, FL_SENT, "%s: %s", row->name, edge_reason_name(outcome.reason));
 	if (edge_frontend_stats(one).packets == before + 1)
 		return one;
 	cr_assert_eq(edge_frontend_stats(other).packets, others + 1, "%s", row->name);
@@ -117,5 +119,43 @@ Test(memo, frontends_that_share_a_place)
 			row.packet.dport = port;
 			cr_assert_eq(counted_by(&row, 10 + port % 47, 1), 10 + port % 47);
 		}
+	edge_check_sum();
+}
+
+/* What the next packet met; or FL_SENT, when it went to `endpoint`. */
+static enum fl_reason sent_to(const struct packet_to *row, uint32_t endpoint)
+{
+	uint64_t before = edge_endpoint_stats(endpoint).packets;
+	struct outcome outcome;
+	struct frame in;
+
+	packet_build(&row->packet, &in);
+	edge_run(&in, &outcome);
+	if (outcome.reason == FL_SENT)
+		cr_assert_eq(edge_endpoint_stats(endpoint).packets, before + 1, "%s", row->name);
+	return outcome.reason;
+}
+
+/* The memo of a frontend knows where its service's slots are: no longer than they are. */
+Test(memo, slots_that_lie_elsewhere)
+{
+	edge_open(NULL);
+	edge_world();
+	edge_service(1, FL_IPIP);
+	for (size_t i = 0; i < ROWS; i++) {
+		enum fl_family family = i == 0 ? FL_IPV4 : FL_IPV6;
+		uint32_t first = family == FL_IPV4 ? 1 : 4;
+
+		cr_expect_eq(sent_to(&rows[i], first), FL_SENT);
+		cr_expect_eq(sent_to(&rows[i], first), FL_SENT);
+		edge_table_elsewhere(1, family, first + 1);
+		cr_expect_eq(sent_to(&rows[i], first + 1), FL_SENT);
+		edge_table(1, family, first + 2);
+		cr_expect_eq(sent_to(&rows[i], first + 2), FL_SENT);
+		edge_table_elsewhere(1, family, 0);
+		cr_expect_eq(sent_to(&rows[i], first), FL_DROP_NO_TABLE);
+		edge_table(1, family, first);
+		cr_expect_eq(sent_to(&rows[i], first), FL_SENT);
+	}
 	edge_check_sum();
 }

@@ -202,6 +202,19 @@ void edge_old_slots(uint32_t service, enum fl_family family, fl_slot value)
 	write_row(edge->maps.fl_services, service, &row);
 }
 
+void edge_table_elsewhere(uint32_t service, enum fl_family family, uint32_t endpoint)
+{
+	uint32_t base = 49152 + (service * FL_FAMILIES + family) * size_classes[SIZE_CLASS + 1], i;
+	fl_slot value = fl_slot_settled(endpoint);
+	struct fl_service_row row;
+
+	for (i = 0; i < size_classes[SIZE_CLASS + 1]; i++)
+		write_row(edge->maps.fl_slots, base + i, &value);
+	read_row(edge->maps.fl_services, service, &row);
+	row.region[family] = endpoint ? FL_REGION(base, SIZE_CLASS + 1, 2) : 0;
+	write_row(edge->maps.fl_services, service, &row);
+}
+
 void edge_table(uint32_t service, enum fl_family family, uint32_t endpoint)
 {
 	edge_slots(service, family, fl_slot_settled(endpoint));

@@ -47,6 +47,9 @@ void edge_table(uint32_t service, enum fl_family family, uint32_t endpoint);
 void edge_slots(uint32_t service, enum fl_family family, fl_slot value);
 /** The table of the size before: `value` everywhere, in a region of its own; 0 = none. */
 void edge_old_slots(uint32_t service, enum fl_family family, fl_slot value);
+/** Another table of the service, elsewhere and larger, with all slots settled at
+ * `endpoint`. 0 = it has none. */
+void edge_table_elsewhere(uint32_t service, enum fl_family family, uint32_t endpoint);
 void edge_slot(uint32_t service, enum fl_family family, uint32_t slot, fl_slot value);
 void edge_frontend(const char *addr, uint16_t port, uint8_t proto, uint32_t service, uint32_t id);
 /** What tells programs that remembered frontends are old; edge_frontend does that itself. */
