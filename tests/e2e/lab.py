@@ -129,6 +129,13 @@ class Clients:
         assert answer["waiting"] == 0 and answer["broken"] == 0, answer
         return answer["servers"]
 
+    def spread_amid_change(self, to, count):
+        """The same while endpoints change. A connection that was given one in the moment in which
+        that left may never be answered: then {} is returned, and the caller looks again."""
+        answer = self.ask("spread", to=to, count=count, patience=10)
+        assert answer["broken"] == 0, answer
+        return {} if answer["waiting"] else answer["servers"]
+
     def talk(self):
         """A round trip on every kept connection; none may be broken."""
         answer = self.ask("talk", patience=PATIENCE_S)

@@ -125,9 +125,9 @@ def test_a_token_is_mended_while_the_agent_runs(net, consul):
     path.write_text(new_token(consul)[0])
     wait_until(lambda: has_both(agent), "another one is taken")
     consul.set_status("talk-2", "critical")
-    wait_until(lambda: set(clients.spread(TALK, 40)) == {"web-1"}, "changes are followed again")
+    wait_until(lambda: set(clients.spread_amid_change(TALK, 40)) == {"web-1"}, "changes are followed again")
     consul.set_status("talk-2", "passing")
-    wait_until(lambda: set(clients.spread(TALK, 40)) == {"web-1", "web-2"}, "also back")
+    wait_until(lambda: set(clients.spread_amid_change(TALK, 40)) == {"web-1", "web-2"}, "also back")
     assert secret not in agent.log() + agent.get("/metrics") + agent.run_once("--print-config").stdout
     clients.process.kill()
     agent.stop()
