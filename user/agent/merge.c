@@ -44,23 +44,10 @@ out:
 	return r;
 }
 
-static bool same_problems(const struct fl_problems *a, const struct fl_problems *b)
-{
-	char x[1024], y[1024];
-
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (strcmp(fl_problem_format(&a->items[i], x, sizeof(x)),
-			    fl_problem_format(&b->items[i], y, sizeof(y))) != 0)
-			return false;
-	return true;
-}
-
 /* Conflicts between registries stand until somebody mends them: said once. */
 static void keep_conflicts(struct fl_agent *agent, struct fl_problems *conflicts)
 {
-	if (!same_problems(&agent->conflicts, conflicts))
+	if (!fl_problems_equal(&agent->conflicts, conflicts))
 		for (size_t i = 0; i < conflicts->count; i++) {
 			char line[1024];
 

@@ -124,6 +124,20 @@ void fl_problems_print(const struct fl_problems *list, FILE *out)
 		fprintf(out, "and %zu more\n", list->dropped);
 }
 
+bool fl_problems_equal(const struct fl_problems *a, const struct fl_problems *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++) {
+		char x[1024], y[1024];
+
+		if (strcmp(fl_problem_format(&a->items[i], x, sizeof(x)),
+			    fl_problem_format(&b->items[i], y, sizeof(y))) != 0)
+			return false;
+	}
+	return true;
+}
+
 void fl_problems_done(struct fl_problems *list)
 {
 	for (size_t i = 0; i < list->count; i++) {

@@ -45,6 +45,8 @@ void fl_problem_warn(struct fl_problems *list, struct fl_place place, const char
 void fl_problems_move(struct fl_problems *list, struct fl_problems *from);
 /** Append copies of all of `from`. */
 void fl_problems_copy(struct fl_problems *list, const struct fl_problems *from);
+/** Whether the problems that both keep read the same. Those that were dropped do not count. */
+bool fl_problems_equal(const struct fl_problems *a, const struct fl_problems *b);
 /** Write each as a line of "FILE:LINE:COLUMN: message", in order of place. */
 void fl_problems_print(const struct fl_problems *list, FILE *out);
 /** The line of one problem. @return `buffer` */

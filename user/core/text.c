@@ -87,6 +87,11 @@ void fl_text_done(struct fl_text *text)
 	*text = (struct fl_text){ 0 };
 }
 
+bool fl_text_is_same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 size_t fl_text_utf8(const char *bytes, size_t count)
 {
 	const unsigned char *b = (const unsigned char *)bytes;

@@ -28,6 +28,9 @@ void fl_text_printf(struct fl_text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void fl_text_done(struct fl_text *text);
 
+/** Whether two strings are the same; NULL is only like NULL. */
+bool fl_text_is_same(const char *a, const char *b);
+
 /**
  * How many bytes the UTF-8 character at `bytes` takes; shortest form, no
  * surrogates (RFC 3629).

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
+
 enum fl_probe fl_check_probe(const struct fl_check *check)
 {
 	if (check->http)
@@ -41,11 +43,6 @@ void fl_registration_done(struct fl_registration *registration)
 	*registration = (struct fl_registration){ 0 };
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool is_same_texts(char *const *a, size_t a_count, char *const *b, size_t b_count)
 {
 	if (a_count != b_count)
@@ -58,8 +55,8 @@ static bool is_same_texts(char *const *a, size_t a_count, char *const *b, size_t
 
 static bool is_same_check(const struct fl_check *a, const struct fl_check *b)
 {
-	return a->tcp == b->tcp && a->udp == b->udp && is_same_text(a->http, b->http) &&
-	       is_same_text(a->grpc, b->grpc) &&
+	return a->tcp == b->tcp && a->udp == b->udp && fl_text_is_same(a->http, b->http) &&
+	       fl_text_is_same(a->grpc, b->grpc) &&
 	       is_same_texts(a->exec, a->exec_count, b->exec, b->exec_count) &&
 	       a->interval_s == b->interval_s && a->timeout_s == b->timeout_s &&
 	       a->rise == b->rise && a->fall == b->fall;
@@ -67,7 +64,7 @@ static bool is_same_check(const struct fl_check *a, const struct fl_check *b)
 
 bool fl_registration_equal(const struct fl_registration *a, const struct fl_registration *b)
 {
-	if (!is_same_text(a->registry, b->registry) || a->meta_count != b->meta_count)
+	if (!fl_text_is_same(a->registry, b->registry) || a->meta_count != b->meta_count)
 		return false;
 	for (size_t i = 0; i < a->meta_count; i++)
 		if (strcmp(a->meta[i].key, b->meta[i].key) != 0 ||

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
+
 static const uint32_t ladder[FL_SIZE_CLASSES] = FL_SIZES;
 
 /* Slots per endpoint that keep the shares even (design 3.1). */
@@ -406,16 +408,11 @@ uint32_t fl_service_table_size(const struct fl_service *service, enum fl_family 
 	return ladder[FL_SIZE_CLASSES - 1];
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool is_same_endpoint(const struct fl_endpoint *a, const struct fl_endpoint *b)
 {
 	return a->port == b->port && a->weight == b->weight && a->state == b->state &&
-	       fl_ip_equal(&a->addr, &b->addr) && is_same_text(a->zone, b->zone) &&
-	       is_same_text(a->node, b->node);
+	       fl_ip_equal(&a->addr, &b->addr) && fl_text_is_same(a->zone, b->zone) &&
+	       fl_text_is_same(a->node, b->node);
 }
 
 bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)

@@ -105,6 +105,10 @@ struct fl_held {
 void fl_registry_publish(
 	struct fl_registry *registry, fl_service_vec *services, struct fl_problems *problems);
 
+/** Log each problem of a reading: what drivers do with what is new among them. */
+void fl_registry_log_problems(
+	const struct fl_registry *registry, const struct fl_problems *problems);
+
 /** Say that the registry was asked and answers as it did before: what was
  * published is as young as now (unless it is held back), and the registry is up. */
 void fl_registry_confirm(struct fl_registry *registry);

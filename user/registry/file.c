@@ -70,15 +70,7 @@ static void log_file(const struct state *s, const struct fl_file *file, const ch
 {
 	const char *registry = s->registry->config->name;
 
-	for (size_t i = 0; i < file->problems.count; i++) {
-		const struct fl_problem *problem = &file->problems.items[i];
-		char line[1024];
-
-		fl_log(problem->warning ? FL_LOG_WARNING : FL_LOG_ERROR, "registry",
-			problem->warning ? "a declaration is odd" : "a declaration is wrong",
-			FL_STR("registry", registry),
-			FL_STR("problem", fl_problem_format(problem, line, sizeof(line))));
-	}
+	fl_registry_log_problems(s->registry, &file->problems);
 	if (message)
 		fl_log(FL_LOG_ERROR, "registry", message, FL_STR("registry", registry),
 			FL_STR("file", file->name), FL_UINT("errors", file->problems.errors),
@@ -87,16 +79,7 @@ static void log_file(const struct state *s, const struct fl_file *file, const ch
 
 static bool is_same_problems(const struct fl_problems *a, const struct fl_problems *b)
 {
-	if (a->count != b->count || a->errors != b->errors)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		char x[1024], y[1024];
-
-		if (strcmp(fl_problem_format(&a->items[i], x, sizeof(x)),
-			    fl_problem_format(&b->items[i], y, sizeof(y))) != 0)
-			return false;
-	}
-	return true;
+	return a->errors == b->errors && fl_problems_equal(a, b);
 }
 
 static bool is_same_declaration(const struct fl_service *a, const struct fl_service *b)

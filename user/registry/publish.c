@@ -107,6 +107,20 @@ void fl_registry_publish(
 
 /* ------------------------------------------------------- neither new nor held */
 
+void fl_registry_log_problems(
+	const struct fl_registry *registry, const struct fl_problems *problems)
+{
+	for (size_t i = 0; i < problems->count; i++) {
+		const struct fl_problem *problem = &problems->items[i];
+		char line[1024];
+
+		fl_log(problem->warning ? FL_LOG_WARNING : FL_LOG_ERROR, "registry",
+			problem->warning ? "a declaration is odd" : "a declaration is wrong",
+			FL_STR("registry", registry->config->name),
+			FL_STR("problem", fl_problem_format(problem, line, sizeof(line))));
+	}
+}
+
 void fl_registry_confirm(struct fl_registry *registry)
 {
 	registry->up = true;

@@ -69,19 +69,6 @@ struct consul {
 
 /* ------------------------------------------------------------------- publishing */
 
-static void log_problems(const struct consul *c, const struct fl_problems *problems)
-{
-	for (size_t i = 0; i < problems->count; i++) {
-		const struct fl_problem *problem = &problems->items[i];
-		char line[1024];
-
-		fl_log(problem->warning ? FL_LOG_WARNING : FL_LOG_ERROR, "registry",
-			problem->warning ? "a declaration is odd" : "a declaration is wrong",
-			FL_STR("registry", c->config->name),
-			FL_STR("problem", fl_problem_format(problem, line, sizeof(line))));
-	}
-}
-
 /* Whether everything has answered once, or has been tried often enough. */
 static bool is_complete(struct consul *c)
 {
@@ -188,7 +175,7 @@ static void rebuild(struct member *m)
 	if (fl_consul_entry_build(&m->entry, &context, &news))
 		touch(c);
 	if (news)
-		log_problems(c, &m->entry.problems);
+		fl_registry_log_problems(c->registry, &m->entry.problems);
 	if (!c->is_complete)
 		touch(c); /* it may have been the last one */
 }

@@ -186,16 +186,7 @@ static void build_defined(struct fl_consul_entry *entry, const struct fl_consul_
 
 static bool is_same_problems(const struct fl_problems *a, const struct fl_problems *b)
 {
-	if (a->count != b->count || a->errors != b->errors)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		char x[1024], y[1024];
-
-		if (strcmp(fl_problem_format(&a->items[i], x, sizeof(x)),
-			    fl_problem_format(&b->items[i], y, sizeof(y))) != 0)
-			return false;
-	}
-	return true;
+	return a->errors == b->errors && fl_problems_equal(a, b);
 }
 
 static bool adopt_service(struct fl_consul_entry *entry, struct fl_service *service)

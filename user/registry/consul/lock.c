@@ -10,6 +10,7 @@
 #include "core/base64.h"
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "core/random.h"
 #include "net/backoff.h"
 
 #define TIMEOUT_MS    10000
@@ -36,8 +37,7 @@ struct fl_consul_lock {
 	void *context;
 
 	char session[SESSION_BYTES]; /* "" = none */
-	uint64_t sent_ms;            /* when the last renewal that succeeded was sent */
-	uint64_t asking_ms;          /* when the one under way was */
+	uint64_t asking_ms;          /* when the renewal under way was sent */
 	uint64_t index;              /* of the key, as last seen */
 	enum fl_consul_lock_state state;
 
@@ -76,10 +76,7 @@ static void note_answer(
 
 static uint32_t pause_ms(struct fl_backoff *backoff)
 {
-	uint32_t random = 0;
-
-	uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
-	return fl_backoff_next(backoff, random);
+	return fl_backoff_next(backoff, fl_random_bits());
 }
 
 /* @return whether it was sent; the failure is noted */
@@ -161,7 +158,6 @@ static void session_is_alive(struct fl_consul_lock *lock)
 	uint64_t ttl_ms = lock->options->ttl_s * 1000ull;
 	uint64_t past_ms = uv_now(lock->loop) - lock->asking_ms;
 
-	lock->sent_ms = lock->asking_ms;
 	fl_backoff_reset(&lock->session_backoff);
 	uv_timer_start(&lock->deadline, on_deadline, ttl_ms > past_ms ? ttl_ms - past_ms : 0, 0);
 	uv_timer_start(&lock->session_timer, on_renew_timer, ttl_ms / 3, 0);

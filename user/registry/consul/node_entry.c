@@ -11,6 +11,7 @@
 #include "core/base64.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/random.h"
 #include "net/backoff.h"
 
 #define TIMEOUT_MS   10000
@@ -23,7 +24,6 @@
 
 /* look at the index → write at that index → know the index by looking again */
 struct fl_consul_node_entry {
-	uv_loop_t *loop;
 	struct fl_consul_client *client;
 	const char *node;
 	char path[1024];
@@ -48,10 +48,8 @@ static void on_timer(uv_timer_t *timer)
 
 static void try_again(struct fl_consul_node_entry *entry)
 {
-	uint32_t random = 0;
-
-	uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
-	uv_timer_start(&entry->timer, on_timer, fl_backoff_next(&entry->backoff, random), 0);
+	uv_timer_start(
+		&entry->timer, on_timer, fl_backoff_next(&entry->backoff, fl_random_bits()), 0);
 }
 
 static void fail(struct fl_consul_node_entry *entry, const char *why)
@@ -234,7 +232,6 @@ int fl_consul_node_entry_start(uv_loop_t *loop, struct fl_consul_client *client,
 		free(entry);
 		return r;
 	}
-	entry->loop = loop;
 	entry->client = client;
 	entry->node = node;
 	entry->backoff = (struct fl_backoff){ BACKOFF_BASE, BACKOFF_CAP, 0 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/random.h"
 #include "net/backoff.h"
 #include "registry/consul/errand.h"
 #include "registry/consul/owner.h"
@@ -17,8 +18,6 @@
 #define BACKOFF_CAP  30000
 
 struct fl_consul_registrar {
-	uv_loop_t *loop;
-	struct fl_consul_client *client;
 	const char *registry;
 	const struct fl_consul_registering *how;
 	fl_consul_wanted_vec wanted;
@@ -55,8 +54,8 @@ static bool is_good(struct fl_consul_registrar *registrar, const char *what,
 
 	if (!answer->error && answer->status == 200)
 		return true;
-	note_failure(
-		registrar, what, fl_consul_explain(registrar->client, answer, why, sizeof(why)));
+	note_failure(registrar, what,
+		fl_consul_explain(registrar->errands.client, answer, why, sizeof(why)));
 	return false;
 }
 
@@ -68,12 +67,10 @@ static void sync_in(struct fl_consul_registrar *registrar, uint64_t delay_ms);
 static void finish(struct fl_consul_registrar *registrar)
 {
 	bool was_beating = registrar->is_beating;
-	uint32_t random = 0;
 
 	registrar->is_beating = false;
 	if (registrar->has_failed) {
-		uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
-		sync_in(registrar, fl_backoff_next(&registrar->backoff, random));
+		sync_in(registrar, fl_backoff_next(&registrar->backoff, fl_random_bits()));
 		return;
 	}
 	fl_backoff_reset(&registrar->backoff);
@@ -301,11 +298,9 @@ static void on_beat_timer(uv_timer_t *timer);
 static void beat_later(struct fl_consul_registrar *registrar)
 {
 	uint64_t third_ms = registrar->how->ttl_s * 1000ull / 3;
-	uint32_t random = 0;
 
-	uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
-	uv_timer_start(
-		&registrar->beat_timer, on_beat_timer, third_ms - random % (third_ms / 5 + 1), 0);
+	uv_timer_start(&registrar->beat_timer, on_beat_timer,
+		third_ms - fl_random_bits() % (third_ms / 5 + 1), 0);
 }
 
 static void on_beat_timer(uv_timer_t *timer)
@@ -372,9 +367,7 @@ int fl_consul_registrar_start(uv_loop_t *loop, struct fl_consul_client *client,
 
 	if (!registrar)
 		return -ENOMEM;
-	registrar->loop = loop;
 	registrar->errands = (struct fl_consul_errands){ client, on_errand, registrar, NULL, 0 };
-	registrar->client = client;
 	registrar->registry = registry;
 	registrar->how = how;
 	registrar->backoff = (struct fl_backoff){ BACKOFF_BASE, BACKOFF_CAP, 0 };

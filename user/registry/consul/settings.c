@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "config/services.h"
 #include "core/cleanup.h"
 
@@ -57,15 +58,10 @@ bool fl_consul_settings_any(const struct fl_consul_settings *settings)
 
 /* -------------------------------------------------------------------- votes */
 
-static bool is_same_text(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool is_same(const struct fl_consul_settings *settings, const char *const *values)
 {
 	for (int i = 0; i < FL_CONSUL_SETTINGS; i++)
-		if (!is_same_text(settings->values[i], values[i]))
+		if (!fl_text_is_same(settings->values[i], values[i]))
 			return false;
 	return true;
 }
@@ -127,7 +123,7 @@ static void tell_loser(const struct fl_consul_vote *loser, const struct fl_consu
 	char lost[FL_NODE_TEXT], won[FL_NODE_TEXT];
 	int at = 0;
 
-	while (is_same_text(loser->said.values[at], winner->said.values[at]))
+	while (fl_text_is_same(loser->said.values[at], winner->said.values[at]))
 		at++;
 	show(loser->said.values[at], lost);
 	show(winner->said.values[at], won);

@@ -4,19 +4,11 @@
 #include <utlist.h>
 
 #include "core/clock.h"
+#include "core/random.h"
 
 #define GRAIN_MS 50 /* of the timer: many delays end at once */
 
 /* ---------------------------------------------------------------------- lists */
-
-static uint32_t random_bits(void)
-{
-	uint32_t bits = 0;
-
-	if (uv_random(NULL, NULL, &bits, sizeof(bits), 0, NULL) < 0)
-		bits = (uint32_t)fl_clock_mono_ns();
-	return bits;
-}
 
 static struct fl_consul_watch **list_of(struct fl_consul_watch *watch)
 {
@@ -134,7 +126,7 @@ static void shut(struct fl_consul_watches *set)
 		return;
 	set->gate = FL_GATE_SHUT;
 	set->probe = NULL;
-	set->gate_until_ms = uv_now(set->loop) + fl_backoff_next(&set->backoff, random_bits());
+	set->gate_until_ms = uv_now(set->loop) + fl_backoff_next(&set->backoff, fl_random_bits());
 	wake_at(set, set->gate_until_ms);
 }
 
@@ -151,7 +143,7 @@ void fl_consul_turns_failed(
 {
 	struct fl_consul_watches *set = watch->set;
 	bool was_probe = set->probe == watch;
-	uint32_t delay_ms = fl_backoff_next(&watch->backoff, random_bits());
+	uint32_t delay_ms = fl_backoff_next(&watch->backoff, fl_random_bits());
 
 	watch->server_failed = by_server;
 	fl_consul_turns_ask_after(watch, delay_ms > least_ms ? delay_ms : least_ms);
