@@ -61,46 +61,53 @@ static __always_inline void put(struct bpf_sock_addr *ctx, enum fl_family socket
 
 /* ------------------------------------------------------------------- remember */
 
-static __always_inline void remember_connected(
-	struct bpf_sock_addr *ctx, const struct sock_peer *peer)
+static __always_inline void remember_connected(struct bpf_sock_addr *ctx, const struct choice *c,
+	const struct fl_ip *frontend, __be16 port)
 {
-	struct sock_peer *kept;
+	struct fl_sock *kept =
+		bpf_sk_storage_get(&fl_sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
-	kept = bpf_sk_storage_get(&sock_connected, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (kept)
-		*kept = *peer;
+	if (!kept)
+		return;
+	kept->endpoint = c->addr;
+	kept->frontend = *frontend;
+	kept->endpoint_port = c->port;
+	kept->frontend_port = port;
+	kept->endpoint_id = c->endpoint;
+	kept->service_id = c->service;
+	kept->proto = (__u8)ctx->protocol;
+	kept->begun = bpf_ktime_get_ns();
 }
 
 /* A socket that was connected through us and connects elsewhere shows that. */
 static __always_inline void forget_connected(struct bpf_sock_addr *ctx)
 {
-	bpf_sk_storage_delete(&sock_connected, ctx->sk);
+	bpf_sk_storage_delete(&fl_sockets, ctx->sk);
 }
 
-static __always_inline void remember_datagram(
-	struct bpf_sock_addr *ctx, const struct sock_peer *peer)
+static __always_inline void remember_datagram(struct bpf_sock_addr *ctx, const struct fl_peer *peer)
 {
-	struct sock_peers *kept;
+	struct fl_peers *kept;
 	__u32 place;
 
-	kept = bpf_sk_storage_get(&sock_datagrams, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	kept = bpf_sk_storage_get(&fl_datagrams, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!kept)
 		return;
-	place = __sync_fetch_and_add(&kept->next, 1) % SOCK_PEERS;
-	kept->peer[place & (SOCK_PEERS - 1)] = *peer;
+	place = __sync_fetch_and_add(&kept->next, 1) % FL_PEERS;
+	kept->peer[place & (FL_PEERS - 1)] = *peer;
 }
 
 /* A datagram socket keeps the endpoint it was given for a frontend for as long as it
  * takes traffic: a conversation stays in one place. */
-static __always_inline struct sock_peer *find_datagram(
+static __always_inline struct fl_peer *find_datagram(
 	struct bpf_sock_addr *ctx, const struct fl_ip *frontend, __be16 port)
 {
-	struct sock_peers *kept = bpf_sk_storage_get(&sock_datagrams, ctx->sk, 0, 0);
+	struct fl_peers *kept = bpf_sk_storage_get(&fl_datagrams, ctx->sk, 0, 0);
 
 	if (!kept)
 		return NULL;
-	for (int i = 0; i < SOCK_PEERS; i++) {
-		struct sock_peer *peer = &kept->peer[i];
+	for (int i = 0; i < FL_PEERS; i++) {
+		struct fl_peer *peer = &kept->peer[i];
 
 		if (peer->endpoint_id && peer->frontend_port == port &&
 			sock_ip_equal(&peer->frontend, frontend))
@@ -138,7 +145,7 @@ static __always_inline int verdict(int err)
 }
 
 static __always_inline void fill_peer(
-	struct sock_peer *peer, const struct choice *c, const struct fl_ip *frontend, __be16 port)
+	struct fl_peer *peer, const struct choice *c, const struct fl_ip *frontend, __be16 port)
 {
 	peer->endpoint = c->addr;
 	peer->endpoint_port = c->port;
@@ -151,7 +158,6 @@ static __always_inline int connect(
 	struct bpf_sock_addr *ctx, enum fl_family socket_family, const struct fl_ip *addr)
 {
 	__be16 port = (__be16)ctx->user_port;
-	struct sock_peer peer = { 0 };
 	struct choice c = { 0 };
 	int err = choose(ctx, socket_family, addr, &c);
 
@@ -159,15 +165,14 @@ static __always_inline int connect(
 		forget_connected(ctx);
 		return verdict(err);
 	}
-	fill_peer(&peer, &c, addr, port);
-	remember_connected(ctx, &peer);
+	remember_connected(ctx, &c, addr, port);
 	choose_count(&c);
 	put(ctx, socket_family, &c.addr, c.port);
 	return verdict(0);
 }
 
 /* The id may be another's by now: then the address is another, too. */
-static __always_inline bool takes_traffic(const struct sock_peer *peer)
+static __always_inline bool takes_traffic(const struct fl_peer *peer)
 {
 	struct fl_endpoint_row *row = endpoint_row(peer->endpoint_id);
 
@@ -179,8 +184,8 @@ static __always_inline int sendmsg(
 	struct bpf_sock_addr *ctx, enum fl_family socket_family, const struct fl_ip *addr)
 {
 	__be16 port = (__be16)ctx->user_port;
-	struct sock_peer *known = find_datagram(ctx, addr, port);
-	struct sock_peer peer = { 0 };
+	struct fl_peer *known = find_datagram(ctx, addr, port);
+	struct fl_peer peer = { 0 };
 	struct choice c = { 0 };
 	int err;
 
@@ -204,7 +209,7 @@ static __always_inline int sendmsg(
 /* --------------------------------------------------------------- translate back */
 
 static __always_inline bool is_endpoint_of(
-	const struct sock_peer *peer, const struct fl_ip *addr, __be16 port)
+	const struct fl_peer *peer, const struct fl_ip *addr, __be16 port)
 {
 	return peer->endpoint_id && peer->endpoint_port == port &&
 	       sock_ip_equal(&peer->endpoint, addr);
@@ -213,26 +218,27 @@ static __always_inline bool is_endpoint_of(
 static __always_inline bool show_connected(
 	struct bpf_sock_addr *ctx, enum fl_family socket_family, const struct fl_ip *addr)
 {
-	struct sock_peer *peer = bpf_sk_storage_get(&sock_connected, ctx->sk, 0, 0);
+	struct fl_sock *sock = bpf_sk_storage_get(&fl_sockets, ctx->sk, 0, 0);
 
-	if (!peer || !is_endpoint_of(peer, addr, (__be16)ctx->user_port))
+	if (!sock || !sock->endpoint_id || sock->endpoint_port != (__be16)ctx->user_port ||
+		!sock_ip_equal(&sock->endpoint, addr))
 		return false;
-	put(ctx, socket_family, &peer->frontend, peer->frontend_port);
+	put(ctx, socket_family, &sock->frontend, sock->frontend_port);
 	return true;
 }
 
 static __always_inline void show_datagram(
 	struct bpf_sock_addr *ctx, enum fl_family socket_family, const struct fl_ip *addr)
 {
-	struct sock_peers *kept;
+	struct fl_peers *kept;
 
 	if (show_connected(ctx, socket_family, addr))
 		return;
-	kept = bpf_sk_storage_get(&sock_datagrams, ctx->sk, 0, 0);
+	kept = bpf_sk_storage_get(&fl_datagrams, ctx->sk, 0, 0);
 	if (!kept)
 		return;
-	for (int i = 0; i < SOCK_PEERS; i++) {
-		struct sock_peer *peer = &kept->peer[i];
+	for (int i = 0; i < FL_PEERS; i++) {
+		struct fl_peer *peer = &kept->peer[i];
 
 		if (!is_endpoint_of(peer, addr, (__be16)ctx->user_port))
 			continue;

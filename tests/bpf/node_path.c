@@ -64,6 +64,7 @@ static void teardown(void)
 
 	config.node_path = false;
 	fl_node_path_start(kernel, &config, &path);
+	fl_node_path_stop(&path);
 	fl_kernel_close(kernel);
 	remove_cgroup();
 }
@@ -77,6 +78,7 @@ static void start(void)
 	fl_node_path_start(kernel, &config, &path);
 	cr_assert(path.enabled, "%s", path.reason);
 	cr_expect_str_eq(path.cgroup, cgroup);
+	fl_node_path_stop(&path);
 }
 
 static uint32_t link_of(const char *hook)
@@ -317,6 +319,42 @@ Test(node_path, a_new_agent_replaces_the_programs_in_place)
 	cr_expect_not(path.enabled);
 	for (size_t i = 0; i < 4; i++)
 		cr_expect_eq(link_of(hooks[i]), 0, "%s", hooks[i]);
+}
+
+/* What sockets remember lies in maps that the next agent's programs use as well. */
+Test(node_path, a_new_agent_adopts_the_maps_that_fit)
+{
+	struct fl_node_path path;
+
+	fl_node_path_start(kernel, &config, &path);
+	cr_assert(path.enabled, "%s", path.reason);
+	cr_expect_not(path.maps.adopted);
+	path.maps.live[7].open = 3;
+	fl_node_path_stop(&path);
+	fl_node_path_start(kernel, &config, &path);
+	cr_assert(path.enabled, "%s", path.reason);
+	cr_expect(path.maps.adopted);
+	cr_expect_eq(path.maps.live[7].open, 3);
+	fl_node_path_stop(&path);
+}
+
+/* Such as those of another version: better than no node path. */
+Test(node_path, maps_of_another_shape_are_made_anew)
+{
+	struct fl_node_path path;
+	char pin[300];
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "stale", 4, 12, 5, NULL);
+
+	start();
+	snprintf(pin, sizeof(pin), "%s/node/stale", TEST_BPFFS);
+	cr_assert_eq(unlink(pin), 0);
+	cr_assert_eq(bpf_obj_pin(fd, pin), 0);
+	close(fd);
+	fl_node_path_start(kernel, &config, &path);
+	cr_assert(path.enabled, "%s", path.reason);
+	cr_expect_not(path.maps.adopted);
+	cr_expect_eq(path.maps.shape[FL_NODE_MAP_stale].value_size, sizeof(struct fl_stale_row));
+	fl_node_path_stop(&path);
 }
 
 /* What is not a cgroup gets none of the hooks, and an earlier one's are gone as well. */

@@ -226,6 +226,7 @@ static void release(struct fl_agent *agent)
 {
 	fl_agent_apply_done(agent);
 	fl_writer_free(agent->writer);
+	fl_node_path_stop(&agent->node_path);
 	fl_kernel_close(agent->kernel);
 	fl_lock_release(&agent->lock);
 	fl_config_free(agent->config);
@@ -233,9 +234,10 @@ static void release(struct fl_agent *agent)
 
 enum fl_exit fl_agent_run(struct fl_config *config)
 {
-	struct fl_agent agent = {
-		.config = config, .lock = FL_LOCK_NONE, .started_ms = fl_clock_real_ms()
-	};
+	struct fl_agent agent = { .config = config,
+		.lock = FL_LOCK_NONE,
+		.node_path.maps = FL_NODE_MAPS_NONE,
+		.started_ms = fl_clock_real_ms() };
 	enum fl_exit code;
 
 	signal(SIGPIPE, SIG_IGN);

@@ -81,6 +81,10 @@ int fl_kernel_detach(const char *bpffs, struct fl_failure *failure)
 	if (r == 0)
 		r = unpin_programs(bpffs);
 	if (r == 0)
+		r = remove_directory(bpffs, "node_new");
+	if (r == 0)
+		r = remove_directory(bpffs, "node");
+	if (r == 0)
 		r = remove_directory(bpffs, "maps_new");
 	if (r == 0)
 		r = remove_directory(bpffs, "maps");

@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "kernel/kernel.h"
+#include "kernel/node_maps.h"
 
 /**
  * @file node_path.h
@@ -13,13 +14,12 @@
  * Links are pinned at BPFFS/links/node-HOOK and outlive the agent; a new agent
  * replaces the programs in them.
  */
-#define FL_NODE_HOOKS 8
-
 struct fl_node_path {
-	bool enabled;     /**< every hook is attached, and was seen to fire */
-	char cgroup[256]; /**< where; "" = nowhere */
-	char reason[480]; /**< why it is not enabled; "" = it is */
-	char hint[480];   /**< what to do about it; "" = nothing */
+	struct fl_node_maps maps; /**< open while enabled */
+	bool enabled;             /**< every hook is attached, and was seen to fire */
+	char cgroup[256];         /**< where; "" = nowhere */
+	char reason[480];         /**< why it is not enabled; "" = it is */
+	char hint[480];           /**< what to do about it; "" = nothing */
 };
 
 /**
@@ -29,3 +29,6 @@ struct fl_node_path {
  */
 void fl_node_path_start(
 	const struct fl_kernel *kernel, const struct fl_config *config, struct fl_node_path *ret);
+
+/** Close descriptors: pins stay, and connections go on being made. */
+void fl_node_path_stop(struct fl_node_path *path);

@@ -7,6 +7,7 @@
 
 #include "core/addr.h"
 #include "core/problem.h"
+#include "fairlead/node.h"
 #include "model/registration.h"
 
 /**
@@ -18,9 +19,6 @@
  * share the ones that did not change. Only its ids are filled in later, once,
  * by model/ids. Pure: no sockets, maps, clock or log.
  */
-
-/** How the node path chooses; the edge path is always Maglev. */
-enum fl_balance { FL_MAGLEV = 0 };
 
 struct fl_frontend {
 	struct fl_ip addr;
