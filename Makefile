@@ -164,7 +164,7 @@ $(O)/man/%: user/man/%.scd
 
 # ------------------------------------------------------------------ commands
 
-.PHONY: run test test-unit test-bpf test-e2e test-peers test-kernels bench fuzz fuzzers install uninstall install-deps format lint clean help
+.PHONY: run test test-unit test-bpf test-e2e test-peers test-kernels bench chaos fuzz fuzzers install uninstall install-deps format lint clean help
 
 run: ## Build, bring up the lab and watch traffic being spread (CONFIG=FILE runs the agent here)
 	$(Q)scripts/install-deps.sh build lab
@@ -191,6 +191,10 @@ bench: ## Measure the edge path beside yardsticks, and the agent (root; also bui
 	$(Q)scripts/install-deps.sh build bench
 	$(Q)$(MAKE) --no-print-directory programs $(O)/tests/bench/bench
 	$(Q)$(O)/tests/bench/bench --json $(O)/bench.json
+
+chaos: ## Kill, pause and break things for minutes, and see what clients saw (root)
+	$(Q)scripts/install-deps.sh build lab test
+	$(Q)scripts/run-tests chaos
 
 fuzz: ## Fuzz each target for FUZZ_SECONDS (60); findings end up in build/fuzz/findings
 	$(Q)scripts/install-deps.sh build test

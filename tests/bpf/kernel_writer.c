@@ -254,6 +254,24 @@ Test(kernel_writer, what_is_declared_is_in_the_maps)
 	fl_snapshot_unref(snapshot);
 }
 
+/* Also where no slot decides: a port that is used again finds the old entry of nat. */
+Test(kernel_writer, without_a_weight_flows_meet_one_that_drains)
+{
+	struct fl_snapshot *snapshot =
+		test_snapshot_parse("web 10.0.0.1:80/tcp = 192.0.2.1 192.0.2.2*0");
+	struct fl_snapshot *weighty =
+		test_snapshot_parse("web 10.0.0.1:80/tcp = 192.0.2.1 192.0.2.2");
+	const struct fl_endpoint_row *row;
+
+	test_apply(writer, NULL, snapshot, 1000);
+	row = &kernel->maps.endpoints[fl_snapshot_find(snapshot, "web")->endpoints[1].id];
+	cr_expect_eq(row->state, FL_DRAINING);
+	test_apply(writer, snapshot, weighty, 1001);
+	cr_expect_eq(row->state, FL_UP);
+	fl_snapshot_unref(weighty);
+	fl_snapshot_unref(snapshot);
+}
+
 Test(kernel_writer, a_plan_carried_out_twice_writes_nothing_the_second_time)
 {
 	struct fl_snapshot *snapshot = web_and_dns();

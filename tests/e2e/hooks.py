@@ -13,6 +13,7 @@ DEADLINE_S = 300  # of one story: a hang becomes a failure that says where
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "sanitised: also run with the sanitised daemon")
+    config.addinivalue_line("markers", "chaos: at full length in `make chaos`")
 
 
 def pytest_sessionstart(session):

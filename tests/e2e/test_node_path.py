@@ -5,13 +5,12 @@ The programs sit on a cgroup of the test's own, so that nothing else on the mach
 """
 
 import json
-import os
-import pathlib
 import subprocess
 
 import pytest
 from lab import (PORT, VIP4, VIP6, Agent, Clients, Net, endpoints4, endpoints6, service, services,
                  wait_until)
+from nodes import make_cgroup
 
 SERVERS = 3
 
@@ -50,21 +49,10 @@ print(json.dumps(globals()[do.pop("do")](**{k: tuple(v) if k == "to" else v for 
 """
 
 
-def cgroup2():
-    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
-        if " - cgroup2 " in line:
-            return pathlib.Path(line.split()[4])
-    return None
-
-
 @pytest.fixture(scope="module")
 def cgroup():
-    root = cgroup2()
-    assert root, "no cgroup2 is mounted, and the node path needs one"
-    path = root / f"fl-e2e-{os.getpid()}"
-    path.mkdir()
-    yield path
-    path.rmdir()
+    with make_cgroup() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")

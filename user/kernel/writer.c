@@ -144,19 +144,21 @@ static void put_endpoint(struct fl_writer *writer, const struct fl_service *serv
 	const struct fl_endpoint *endpoint)
 {
 	bool written = fl_endpoint_row_put(writer->maps, service->id, endpoint, writer->now_s);
+	enum fl_state state = fl_endpoint_flow_state(endpoint);
 
 	writer->writes.endpoints += written;
 	/* One that others still have in their slots leaves later, by its own step. */
-	if (written || endpoint->state == FL_UP)
-		set_state(writer, endpoint->id, endpoint->state);
+	if (written || state == FL_UP)
+		set_state(writer, endpoint->id, state);
 }
 
 static int lower_state(struct fl_writer *writer, const struct fl_service *service,
 	const struct fl_endpoint *endpoint, struct fl_failure *failure)
 {
-	if (endpoint->state != FL_DRAINING ||
-		!fl_leavers_must_wait(writer->maps, service, endpoint->id)) {
-		set_state(writer, endpoint->id, endpoint->state);
+	enum fl_state state = fl_endpoint_flow_state(endpoint);
+
+	if (state != FL_DRAINING || !fl_leavers_must_wait(writer->maps, service, endpoint->id)) {
+		set_state(writer, endpoint->id, state);
 		return 0;
 	}
 	set_state(writer, endpoint->id, FL_UP);

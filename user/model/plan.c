@@ -135,15 +135,18 @@ static void diff_endpoint(struct builder *builder, const struct fl_service *old_
 	const struct fl_endpoint *old, const struct fl_service *new_service,
 	const struct fl_endpoint *new)
 {
+	enum fl_state state;
+
 	if (!new) {
 		add_endpoint(builder, FL_STEP_ENDPOINT_GONE, old_service, old);
 		return;
 	}
-	if (old && old->state == new->state)
+	state = fl_endpoint_flow_state(new);
+	if (old && fl_endpoint_flow_state(old) == state)
 		return;
-	if (!old || new->state == FL_UP)
+	if (!old || state == FL_UP)
 		add_endpoint(builder, FL_STEP_ENDPOINT, new_service, new);
-	if (new->state != FL_UP)
+	if (state != FL_UP)
 		add_endpoint(builder, FL_STEP_ENDPOINT_STATE, new_service, new);
 }
 

@@ -376,6 +376,11 @@ bool fl_endpoint_takes_flows(const struct fl_endpoint *endpoint)
 	return endpoint->state == FL_UP && endpoint->weight > 0;
 }
 
+enum fl_state fl_endpoint_flow_state(const struct fl_endpoint *endpoint)
+{
+	return endpoint->state == FL_UP && !endpoint->weight ? FL_DRAINING : endpoint->state;
+}
+
 bool fl_service_has_family(const struct fl_service *service, enum fl_family family)
 {
 	for (size_t i = 0; i < service->frontend_count; i++)

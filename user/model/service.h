@@ -98,6 +98,9 @@ bool fl_service_uses(const struct fl_service *service, enum fl_family family,
 	const struct fl_endpoint *endpoint);
 /** Whether it gets new flows: it is up and has a weight. */
 bool fl_endpoint_takes_flows(const struct fl_endpoint *endpoint);
+/** The state that its flows meet: one without a weight takes old flows only, as if it were
+ * draining, also where no slot decides (a port that is used again, say). */
+enum fl_state fl_endpoint_flow_state(const struct fl_endpoint *endpoint);
 /** Whether it has a frontend of that family, and so a table. */
 bool fl_service_has_family(const struct fl_service *service, enum fl_family family);
 /** How many endpoints frontends of `family` may use, whatever their state and

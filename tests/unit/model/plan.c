@@ -23,7 +23,7 @@ static void print_step(FILE *out, const struct fl_step *step)
 	if (step->endpoint)
 		fprintf(out, "/%s", fl_ip_format(&step->endpoint->addr, text));
 	if (step->kind == FL_STEP_ENDPOINT_STATE)
-		fprintf(out, "/%s", fl_state_name(step->endpoint->state));
+		fprintf(out, "/%s", fl_state_name(fl_endpoint_flow_state(step->endpoint)));
 	if (step->frontend)
 		fprintf(out, "/%s", fl_frontend_format(step->frontend, text));
 	if (step->kind == FL_STEP_TABLE || step->kind == FL_STEP_TABLE_GONE)
@@ -71,6 +71,11 @@ static const struct {
 	{ "another weight", WEB, "web 10.0.0.1:80/tcp = 192.0.2.1 192.0.2.2*5", "table web/4" },
 	{ "slots before the state", WEB, "web 10.0.0.1:80/tcp = 192.0.2.1 192.0.2.2/draining",
 		"table web/4, state web/192.0.2.2/draining" },
+	{ "without a weight it takes old flows only", WEB,
+		"web 10.0.0.1:80/tcp = 192.0.2.1 192.0.2.2*0",
+		"table web/4, state web/192.0.2.2/draining" },
+	{ "a weight again", "web 10.0.0.1:80/tcp = 192.0.2.1 192.0.2.2*0", WEB,
+		"endpoint web/192.0.2.2, table web/4" },
 	{ "the state before slots", "web 10.0.0.1:80/tcp = 192.0.2.1 192.0.2.2/down", WEB,
 		"endpoint web/192.0.2.2, table web/4" },
 	{ "from one state without new flows to another",
