@@ -52,10 +52,24 @@ static const struct fl_word forwards[] = {
 
 static const struct fl_word balances[] = {
 	{ "maglev", FL_MAGLEV },
-	{ "random", 0, .later = true },
-	{ "round-robin", 0, .later = true },
-	{ "least-connections", 0, .later = true },
-	{ "p2c", 0, .later = true },
+	{ "random", FL_RANDOM },
+	{ "round-robin", FL_ROUND_ROBIN },
+	{ "least-connections", FL_LEAST_CONNECTIONS },
+	{ "p2c", FL_P2C },
+	{ NULL },
+};
+
+static const struct fl_word keys[] = {
+	{ "random", FL_KEY_RANDOM },
+	{ "source", FL_KEY_SOURCE },
+	{ "cgroup", FL_KEY_CGROUP },
+	{ NULL },
+};
+
+static const struct fl_word localities[] = {
+	{ "off", FL_LOCALITY_OFF },
+	{ "zone", FL_LOCALITY_ZONE },
+	{ "node", FL_LOCALITY_NODE },
 	{ NULL },
 };
 
@@ -278,8 +292,8 @@ const struct fl_option fl_options[] = {
 		.reloadable = true,
 		.help = "time to live of that check; renewed three times within it" },
 	{ "registries.consul.register.deregister_after", FL_OF_REGISTRY, &fl_type_duration,
-		FIELD(fl_registry_config, consul.deregister_after_s), .min = 60,
-		.max = 30 * DAY_S, .fallback = "", .fallback_words = "never", .reloadable = true,
+		FIELD(fl_registry_config, consul.deregister_after_s), .min = 60, .max = 30 * DAY_S,
+		.fallback = "", .fallback_words = "never", .reloadable = true,
 		.help = "Consul removes what was critical for so long" },
 	{ "registries.consul.register.lock", FL_OF_REGISTRY, &fl_type_kv,
 		FIELD(fl_registry_config, consul.lock), .max = 256, .fallback = "",
@@ -320,6 +334,35 @@ const struct fl_option fl_options[] = {
 	{ "services.balance", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, balance),
 		.words = balances, .fallback = "maglev", .reloadable = true,
 		.help = "how the node path chooses; the edge is always maglev" },
+	{ "services.key", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, key), .words = keys,
+		.fallback = "random", .reloadable = true,
+		.help = "node path, maglev: what always leads to the same endpoint" },
+	{ "services.affinity", FL_OF_SERVICE, &fl_type_duration, FIELD(fl_service, affinity_s),
+		.min = 0, .max = 30 * DAY_S, .fallback = "0s", .reloadable = true,
+		.help = "node path: how long after its last connection a client's network "
+			"namespace keeps its endpoint; 0 = off" },
+	{ "services.locality", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, locality),
+		.words = localities, .fallback = "off", .reloadable = true,
+		.help = "node path: prefer endpoints of this zone, or of this node and then this "
+			"zone" },
+	{ "services.spill", FL_OF_SERVICE, &fl_type_integer, FIELD(fl_service, spill_percent),
+		.min = 0, .max = 10000, .fallback = "0", .reloadable = true,
+		.help = "node path: a near endpoint with this percentage of a farther one's load "
+			"is passed over; 0 = off" },
+	{ "services.max_fails", FL_OF_SERVICE, &fl_type_integer, FIELD(fl_service, max_fails),
+		.min = 0, .max = 1000, .fallback = TEXT_OF(FL_MAX_FAILS_DEFAULT),
+		.reloadable = true,
+		.help = "node path: failed connects within fail_timeout that eject an endpoint; 0 "
+			"= never" },
+	{ "services.fail_timeout", FL_OF_SERVICE, &fl_type_duration,
+		FIELD(fl_service, fail_timeout_s), .min = 1, .max = 3600,
+		.fallback = TEXT_OF(FL_FAIL_TIMEOUT_DEFAULT) "s", .reloadable = true,
+		.help = "node path: see max_fails; also how long the first ejection lasts" },
+	{ "services.max_ejected", FL_OF_SERVICE, &fl_type_integer,
+		FIELD(fl_service, max_ejected_percent), .min = 0, .max = 100,
+		.fallback = TEXT_OF(FL_MAX_EJECTED_DEFAULT), .reloadable = true,
+		.help = "node path: percent of the endpoints that may be ejected at once, but one "
+			"always" },
 	{ "services.slots", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, slots), .words = sizes,
 		.fallback = "", .fallback_words = "the smallest with 100 for each endpoint",
 		.reloadable = true, .help = "size of the hash table" },

@@ -245,7 +245,7 @@ static const struct {
 } units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
 #define UNITS (sizeof(units) / sizeof(units[0]))
 
-/* "90s", "15m", "1h30m": each unit at most once, the largest first.
+/* "90s", "15m", "1h30m", "0": each unit at most once, the largest first.
  * @return 0, -EINVAL, -ERANGE; -EDOM: a number without its unit */
 static int parse_duration(const char *text, int64_t *ret)
 {
@@ -266,6 +266,8 @@ static int parse_duration(const char *text, int64_t *ret)
 		for (size_t i = 0; i < digits; i++)
 			number = number * 10 + (text[i] - '0');
 		text += digits;
+		if (!*text && next == 0 && number == 0)
+			break; /* of whatever unit */
 		if (!*text)
 			return next == 0 ? -EDOM : -EINVAL;
 		while (unit < UNITS && units[unit].letter != *text)

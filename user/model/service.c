@@ -20,6 +20,14 @@ static const char *const forward_names[FL_FORWARDS] = {
 	[FL_GUE] = "gue",
 };
 
+static const char *const balance_names[FL_BALANCES] = {
+	[FL_MAGLEV] = "maglev",
+	[FL_RANDOM] = "random",
+	[FL_ROUND_ROBIN] = "round-robin",
+	[FL_LEAST_CONNECTIONS] = "least-connections",
+	[FL_P2C] = "p2c",
+};
+
 struct fl_service *fl_service_new(const char *name)
 {
 	struct fl_service *service = calloc(1, sizeof(*service));
@@ -29,6 +37,9 @@ struct fl_service *fl_service_new(const char *name)
 	service->references = 1;
 	service->settle_tcp_s = FL_SETTLE_TCP_DEFAULT_S;
 	service->settle_udp_s = FL_SETTLE_UDP_DEFAULT_S;
+	service->max_fails = FL_MAX_FAILS_DEFAULT;
+	service->fail_timeout_s = FL_FAIL_TIMEOUT_DEFAULT;
+	service->max_ejected_percent = FL_MAX_EJECTED_DEFAULT;
 	service->name = strdup(name);
 	if (!service->name) {
 		fl_service_unref(service);
@@ -420,13 +431,21 @@ static bool is_same_endpoint(const struct fl_endpoint *a, const struct fl_endpoi
 	       fl_text_is_same(a->node, b->node);
 }
 
+bool fl_service_chooses_alike(const struct fl_service *a, const struct fl_service *b)
+{
+	return a->balance == b->balance && a->key == b->key && a->locality == b->locality &&
+	       a->affinity_s == b->affinity_s && a->spill_percent == b->spill_percent &&
+	       a->max_fails == b->max_fails && a->fail_timeout_s == b->fail_timeout_s &&
+	       a->max_ejected_percent == b->max_ejected_percent;
+}
+
 bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)
 {
-	if (strcmp(a->name, b->name) != 0 || a->forward != b->forward || a->balance != b->balance ||
-		a->udp != b->udp || a->slots != b->slots || a->settle_tcp_s != b->settle_tcp_s ||
-		a->settle_udp_s != b->settle_udp_s || a->panic_percent != b->panic_percent ||
-		a->cross_family != b->cross_family || a->frontend_count != b->frontend_count ||
-		a->endpoint_count != b->endpoint_count ||
+	if (strcmp(a->name, b->name) != 0 || a->forward != b->forward ||
+		!fl_service_chooses_alike(a, b) || a->udp != b->udp || a->slots != b->slots ||
+		a->settle_tcp_s != b->settle_tcp_s || a->settle_udp_s != b->settle_udp_s ||
+		a->panic_percent != b->panic_percent || a->cross_family != b->cross_family ||
+		a->frontend_count != b->frontend_count || a->endpoint_count != b->endpoint_count ||
 		!fl_registration_equal(&a->registration, &b->registration))
 		return false;
 	for (size_t i = 0; i < a->frontend_count; i++)
@@ -447,8 +466,7 @@ const char *fl_forward_name(enum fl_forward forward)
 
 const char *fl_balance_name(enum fl_balance balance)
 {
-	(void)balance; /* there is one */
-	return "maglev";
+	return balance_names[balance];
 }
 
 const char *fl_state_name(enum fl_state state)

@@ -44,6 +44,13 @@ struct fl_service {
 	char *name;
 	enum fl_forward forward;
 	enum fl_balance balance;
+	enum fl_key key;           /**< of FL_MAGLEV on the node path */
+	enum fl_locality locality; /**< of the node path, as all below it down to fail_timeout_s */
+	uint32_t affinity_s;       /**< 0 = off */
+	uint16_t spill_percent;    /**< of the load of a farther endpoint; 0 = off */
+	uint16_t max_fails;        /**< failed connects within fail_timeout_s; 0 = never eject */
+	uint8_t max_ejected_percent;
+	uint16_t fail_timeout_s;
 	enum fl_udp udp;
 	uint32_t slots;        /**< table size asked for; 0 = from the ladder */
 	uint32_t settle_tcp_s; /**< W and E of design 3.1, default 900 */
@@ -66,6 +73,9 @@ struct fl_service {
 
 #define FL_SETTLE_TCP_DEFAULT_S 900
 #define FL_SETTLE_UDP_DEFAULT_S 60
+#define FL_MAX_FAILS_DEFAULT    3
+#define FL_FAIL_TIMEOUT_DEFAULT 10
+#define FL_MAX_EJECTED_DEFAULT  50
 
 /** A service with defaults and one reference. @return NULL when out of memory */
 struct fl_service *fl_service_new(const char *name);
@@ -112,6 +122,8 @@ size_t fl_service_usable(const struct fl_service *service, enum fl_family family
  * 0 = no frontend of it. Of a finished service. */
 uint32_t fl_service_table_size(const struct fl_service *service, enum fl_family family);
 
+/** Whether the node path chooses alike for both, as far as their settings go. */
+bool fl_service_chooses_alike(const struct fl_service *a, const struct fl_service *b);
 /** Whether two services are the same to everybody who looks. Ids, references
  * and the place of declaration do not count. */
 bool fl_service_equal(const struct fl_service *a, const struct fl_service *b);

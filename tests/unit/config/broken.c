@@ -211,17 +211,32 @@ static const struct row {
 		WEB FRONTENDS ENDPOINTS "  register: consul\n  check: {https: /, rise: 0}\n",
 		{ "6:11: services.check.https: unknown key, expected http?",
 			"6:27: services.check.rise: 0 is out of range" } },
-	{ "metadata of the agent's own",
-		WEB FRONTENDS ENDPOINTS "  meta: {fairlead-owner: me}\n",
+	{ "metadata of the agent's own", WEB FRONTENDS ENDPOINTS "  meta: {fairlead-owner: me}\n",
 		{ "5:26: services.meta: fairlead-owner is no key it can have" } },
 	{ "tags that are none", WEB FRONTENDS ENDPOINTS "  tags: [a, '']\n",
 		{ "5:13: services.tags: an item is empty, too long or has control characters" } },
 	{ "forward modes", WEB FRONTENDS ENDPOINTS "  forward: gue\n",
 		{ "5:12: services.forward: gue is known, not supported by this version, expected "
 		  "nat or ipip" } },
-	{ "another balance", WEB FRONTENDS ENDPOINTS "  balance: p2c\n",
-		{ "5:12: services.balance: p2c is known, not supported by this version, expected "
-		  "maglev" } },
+	{ "another balance", WEB FRONTENDS ENDPOINTS "  balance: fair\n",
+		{ "5:12: services.balance: fair is none of what it can be, expected maglev, "
+		  "random, round-robin, least-connections or p2c" } },
+	{ "how the node path chooses",
+		WEB FRONTENDS ENDPOINTS
+		"  key: port\n  affinity: 3\n  locality: rack\n  spill: 10001\n"
+		"  max_fails: -1\n  fail_timeout: 0\n  max_ejected: 101\n",
+		{ "5:8: services.key: port is none of what it can be, expected random, source or "
+		  "cgroup",
+			"6:13: services.affinity: 3 has no unit, expected a duration 0s-30d with "
+			"its unit (90s, 15m, 1h)",
+			"7:13: services.locality: rack is none of what it can be, expected off, "
+			"zone or node",
+			"8:10: services.spill: 10001 is out of range, expected an integer 0-10000",
+			"9:14: services.max_fails: -1 is out of range, expected an integer 0-1000",
+			"10:17: services.fail_timeout: 0 is out of range, expected a duration "
+			"1s-1h with its unit (90s, 15m, 1h)",
+			"11:16: services.max_ejected: 101 is out of range, expected an integer "
+			"0-100" } },
 	{ "panic", WEB FRONTENDS ENDPOINTS "  panic: 50\n",
 		{ "5:10: services.panic: 50 is known, not supported by this version, expected "
 		  "0" } },
@@ -261,8 +276,7 @@ static const struct row {
 		{ "2:35: registries.consul.urls: stands beside the other one" } },
 	{ "several addresses that are none", "registries:\n- consul: {urls: []}\n",
 		{ "2:18: registries.consul.urls: 0 items, expected 1-16" } },
-	{ "a consistent cache",
-		"registries:\n- consul: {cached: true, consistency: consistent}\n",
+	{ "a consistent cache", "registries:\n- consul: {cached: true, consistency: consistent}\n",
 		{ "2:11: registries.consul.cached: a cache is not consistent" } },
 	{ "TLS without any", "registries:\n- consul: {tls: {server_name: a}}\n",
 		{ "2:11: registries.consul.tls.ca: tls is for https:// addresses" } },

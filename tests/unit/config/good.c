@@ -51,11 +51,18 @@ static const char everything[] =
 	"  - name: Web/1.api_x-y\n"
 	"    frontends: [ \"10.0.0.10:80/tcp\", \"[2001:db8::10]:0/udp\" ]\n"
 	"    forward: ipip\n"
-	"    balance: maglev\n"
+	"    balance: p2c\n"
 	"    slots: 4093\n"
 	"    settle: { tcp: 1h30m, udp: 90s }\n"
 	"    udp: quic\n"
 	"    panic: 0\n"
+	"    key: cgroup\n"
+	"    affinity: 3h\n"
+	"    locality: node\n"
+	"    spill: 150\n"
+	"    max_fails: 5\n"
+	"    fail_timeout: 1m\n"
+	"    max_ejected: 20\n"
 	"    cross_family: true\n"
 	"    register: consul\n"
 	"    tags: [v2, \"a b\"]\n"
@@ -233,6 +240,14 @@ Test(config_good, a_service_is_understood)
 	cr_expect_eq(service->settle_tcp_s, 5400);
 	cr_expect_eq(service->settle_udp_s, 90);
 	cr_expect(service->cross_family);
+	cr_expect_eq(service->balance, FL_P2C);
+	cr_expect_eq(service->key, FL_KEY_CGROUP);
+	cr_expect_eq(service->affinity_s, 3 * 3600);
+	cr_expect_eq(service->locality, FL_LOCALITY_NODE);
+	cr_expect_eq(service->spill_percent, 150);
+	cr_expect_eq(service->max_fails, 5);
+	cr_expect_eq(service->fail_timeout_s, 60);
+	cr_expect_eq(service->max_ejected_percent, 20);
 	cr_assert_eq(service->frontend_count, 2);
 	cr_expect_str_eq(fl_frontend_format(&service->frontends[0], text), "10.0.0.10:80/tcp");
 	cr_expect_str_eq(fl_frontend_format(&service->frontends[1], text), "[2001:db8::10]:0/udp");
@@ -243,7 +258,7 @@ Test(config_good, a_service_is_understood)
 	cr_expect_eq(service->endpoints[0].state, FL_DOWN);
 	cr_expect_eq(service->endpoints[0].weight, 1);
 	cr_expect_null(service->endpoints[0].zone);
-	cr_expect_eq(service->endpoints[0].line, 40);
+	cr_expect_eq(service->endpoints[0].line, 47);
 	cr_expect_eq(service->endpoints[1].weight, 65535);
 	cr_expect_eq(service->endpoints[1].state, FL_DRAINING);
 	cr_expect_str_eq(service->endpoints[1].zone, "b");
@@ -277,8 +292,8 @@ static char *without_comments(char *text)
 
 Test(config_good, what_is_printed_means_the_same)
 {
-	static const char *const texts[] = { "", everything, "http: {listen: off}\n", "http: {listen: \"off\"}\n",
-		"registries: []\nservices: []\n",
+	static const char *const texts[] = { "", everything, "http: {listen: off}\n",
+		"http: {listen: \"off\"}\n", "registries: []\nservices: []\n",
 		"services:\n- {name: a, frontends: ['10.0.0.1:53/udp'], endpoints: []}\n"
 		"- name: b\n  frontends: ['10.0.0.1:53/tcp']\n  endpoints: [{address: "
 		"'192.0.2.1:5353'}]\n" };
@@ -407,10 +422,10 @@ Test(config_good, what_is_off_is_no_error)
 
 Test(config_good, a_registered_service_says_how)
 {
-	struct fl_config *config = parse(
-		"services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: [], "
-		"register: consul, tags: [v2, blue], meta: {team: shop, Area: '51'}, "
-		"check: {http: /healthz, interval: 2s, timeout: 3s, rise: 1, fall: 4}}]\n");
+	struct fl_config *config =
+		parse("services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: [], "
+		      "register: consul, tags: [v2, blue], meta: {team: shop, Area: '51'}, "
+		      "check: {http: /healthz, interval: 2s, timeout: 3s, rise: 1, fall: 4}}]\n");
 	const struct fl_registration *registration = &config->services[0]->registration;
 
 	cr_assert_str_eq(registration->registry, "consul");

@@ -356,10 +356,15 @@ static const struct {
 			      "\"fairlead-balance\":\"b\",\"fairlead-slots\":\"251\","
 			      "\"fairlead-settle-tcp\":\"1m\",\"fairlead-settle-udp\":\"2m\","
 			      "\"fairlead-udp\":\"move\",\"fairlead-panic\":\"0\","
+			      "\"fairlead-key\":\"cgroup\",\"fairlead-affinity\":"
+			      "\"1h\",\"fairlead-locality\":\"zone\",\"fairlead-spill\":"
+			      "\"150\",\"fairlead-max-fails\":\"5\",\"fairlead-fail-"
+			      "timeout\":\"1m\",\"fairlead-max-ejected\":\"20\","
 			      "\"fairlead-cross-family\":\"true\"}") "]",
 		"frontends=f forward=ipip balance=b slots=251 settle.tcp=1m settle.udp=2m "
 		"udp=move "
-		"panic=0 cross_family=true",
+		"panic=0 cross_family=true key=cgroup affinity=1h locality=zone spill=150 "
+		"max_fails=5 fail_timeout=1m max_ejected=20",
 		NULL },
 	{ "tags",
 		"[" SAYS("a", "\"Tags\":[\"v2\",\"fairlead.frontends=f\",\"fairlead."

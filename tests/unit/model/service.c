@@ -289,6 +289,10 @@ Test(model_service, words)
 	cr_expect_str_eq(fl_forward_name(FL_IPIP), "ipip");
 	cr_expect_str_eq(fl_forward_name(FL_GUE), "gue");
 	cr_expect_str_eq(fl_balance_name(FL_MAGLEV), "maglev");
+	cr_expect_str_eq(fl_balance_name(FL_RANDOM), "random");
+	cr_expect_str_eq(fl_balance_name(FL_ROUND_ROBIN), "round-robin");
+	cr_expect_str_eq(fl_balance_name(FL_LEAST_CONNECTIONS), "least-connections");
+	cr_expect_str_eq(fl_balance_name(FL_P2C), "p2c");
 	cr_expect_str_eq(fl_state_name(FL_UP), "up");
 	cr_expect_str_eq(fl_state_name(FL_DOWN), "down");
 	cr_expect_str_eq(fl_state_name(FL_DRAINING), "draining");

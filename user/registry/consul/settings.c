@@ -19,6 +19,13 @@ const char *const fl_consul_setting_keys[FL_CONSUL_SETTINGS] = {
 	"udp",
 	"panic",
 	"cross_family",
+	"key",
+	"affinity",
+	"locality",
+	"spill",
+	"max_fails",
+	"fail_timeout",
+	"max_ejected",
 };
 
 static bool is_joint(char c)
