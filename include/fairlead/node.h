@@ -136,14 +136,15 @@ struct fl_live_row {
 	__u32 open;    /**< connections that live or are being made; connected datagram sockets */
 	__u32 fails;   /**< failed connects since `window` */
 	__u64 window;  /**< nanosecond of the first of them */
-	__u64 ejected; /**< until this nanosecond; 0 = not ejected */
+	__u64 ejected; /**< until this nanosecond; 0 = not ejected. Once it is over, one connection
+			 * tries, which moves it on; cleared when that succeeded */
 	__u64 failed;  /**< nanosecond of the last failure, from which `penalty` decays */
 	__u32 penalty; /**< of FL_LEAST_CONNECTIONS and FL_P2C, in connections, at `failed` */
 	__u32 connect_us; /**< time to connect, smoothed by 1/8 (RFC 6298's SRTT) */
 	__u32 srtt_us;    /**< round trip that TCP measured, smoothed by 1/8 */
 	__u16 ejections;  /**< in a row: each makes the next longer */
 	__u8 fault;       /**< enum fl_fault of the last failure */
-	__u8 trial;       /**< after an ejection one connection tries, others wait for it */
+	__u8 trial;       /**< that connection is under way; others wait for it */
 	__u64 unused[2];
 
 	__u64 connects; /**< begun */
