@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What all registries declare, as one snapshot.
+ * What all registries declare, as one snapshot, and what is known of the health of
+ * endpoints laid over it.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "agent/state.h"
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/vec.h"
 
@@ -63,10 +65,15 @@ static void keep_conflicts(struct fl_agent *agent, struct fl_problems *conflicts
 int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret)
 {
 	struct fl_problems problems = { 0 };
-	int r = merge(agent, &problems, ret);
+	struct fl_snapshot *merged = NULL;
+	int r = merge(agent, &problems, &merged);
 
 	if (r >= 0)
 		keep_conflicts(agent, &problems);
 	fl_problems_done(&problems);
+	if (r >= 0)
+		r = fl_overlay_lay(agent->overlay, agent->health, merged, agent->generation + 1,
+			fl_clock_real_ms(), ret);
+	fl_snapshot_unref(merged);
 	return r;
 }

@@ -8,6 +8,7 @@
 #include "control/server.h"
 #include "control/view.h"
 #include "dns/server.h"
+#include "health/overlay.h"
 #include "kernel/kernel.h"
 #include "kernel/links.h"
 #include "kernel/node_path.h"
@@ -23,9 +24,9 @@
  * @file state.h
  * The agent's own state; seen by the files of this folder only.
  *
- * One change travels: a registry publishes → fl_agent_schedule (changes within
- * the same turn of the loop are one) → apply.c: merge, ids, plan, steps →
- * counters and log. Everything runs on the one loop.
+ * One change travels: a registry publishes, or a verdict changes → fl_agent_schedule
+ * (changes within the same turn of the loop are one) → apply.c: merge, overlay, ids,
+ * plan, steps → counters and log. Everything runs on the one loop.
  */
 
 /** What an apply does next. */
@@ -66,6 +67,8 @@ struct fl_agent {
 	struct fl_dns_server *dns; /**< NULL = off */
 
 	struct fl_merger *merger;
+	struct fl_health *health;
+	struct fl_overlay *overlay;
 	bool wanted; /**< something was published since the last merge */
 	struct fl_applying applying;
 	struct fl_snapshot *applied; /**< NULL before the first */
@@ -87,11 +90,12 @@ int fl_agent_apply_init(struct fl_agent *agent);
 /** The timer must have been closed. Forgets what is in force, too. */
 void fl_agent_apply_done(struct fl_agent *agent);
 
-/** Merge what is declared; conflicts are logged when they are news, and kept.
+/** Merge what is declared and lay verdicts over it; conflicts are logged when they are
+ * news, and kept.
  * @param ret  one reference @return 0, -ENOMEM */
 int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret);
 
-/** Callback of the registries. @param context  the agent */
+/** Callback of the registries, and of health. @param context  the agent */
 void fl_agent_published(void *context);
 
 /** Read the configuration and put it in force, or say why not and change nothing. */

@@ -54,9 +54,15 @@ static const struct fl_endpoint_row *endpoint_row(const struct fl_view *view,
 	return row->service == service->id && service->id ? row : NULL;
 }
 
-/* Why an endpoint gets the traffic that it gets, in words. */
-static const char *endpoint_reason(const struct fl_view *view, const struct fl_endpoint *endpoint,
-	const struct fl_endpoint_row *row, char *buffer, size_t size)
+/* What put it into its state, if that was not its registry: "probe: connection refused". */
+static const char *observed_reason(const struct fl_endpoint *endpoint, char *buffer, size_t size)
+{
+	snprintf(buffer, size, "%s: %s", fl_cause_name(endpoint->cause),
+		endpoint->detail ? endpoint->detail : fl_cause_text(endpoint->cause));
+	return buffer;
+}
+
+static const char *declared_reason(const struct fl_endpoint *endpoint)
 {
 	switch (endpoint->state) {
 	case FL_DOWN:
@@ -68,13 +74,33 @@ static const char *endpoint_reason(const struct fl_view *view, const struct fl_e
 	case FL_UP:
 		break;
 	}
-	if (row && !row->nexthop && view->routes)
-		return fl_routes_explain(view->routes, endpoint->id, buffer, size);
-	if (row && !row->nexthop)
-		return "no next hop resolved yet";
-	if (!endpoint->weight)
-		return "weight 0: takes no new flows";
 	return "declared up";
+}
+
+/* Why an endpoint gets the traffic that it gets, in words. */
+static const char *endpoint_reason(const struct fl_view *view, const struct fl_endpoint *endpoint,
+	const struct fl_endpoint_row *row, char *buffer, size_t size)
+{
+	bool up = endpoint->state == FL_UP;
+
+	if (up && row && !row->nexthop && view->routes)
+		return fl_routes_explain(view->routes, endpoint->id, buffer, size);
+	if (up && row && !row->nexthop)
+		return "no next hop resolved yet";
+	if (endpoint->cause != FL_CAUSE_DECLARED)
+		return observed_reason(endpoint, buffer, size);
+	if (up && !endpoint->weight)
+		return "weight 0: takes no new flows";
+	return declared_reason(endpoint);
+}
+
+/* Seconds; 0 = unknown. */
+static uint64_t endpoint_since(
+	const struct fl_endpoint *endpoint, const struct fl_endpoint_row *row)
+{
+	if (endpoint->since_ms)
+		return endpoint->since_ms / 1000;
+	return row && row->since ? fl_clock_boot_to_real_s(row->since) : 0;
 }
 
 static void put_connections(const struct fl_view *view, const struct fl_service *service,
@@ -106,7 +132,7 @@ static void put_endpoint(const struct fl_view *view, const struct fl_service *se
 	fl_json_uint(json, "weight", endpoint->weight);
 	fl_json_string(json, "state", fl_state_name(endpoint->state));
 	fl_json_string(json, "reason", endpoint_reason(view, endpoint, row, words, sizeof(words)));
-	fl_json_time(json, "since", row && row->since ? fl_clock_boot_to_real_s(row->since) : 0);
+	fl_json_time(json, "since", endpoint_since(endpoint, row));
 	fl_json_string(json, "zone", endpoint->zone);
 	fl_json_string(json, "node", endpoint->node);
 	put_connections(view, service, endpoint, json);

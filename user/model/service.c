@@ -54,21 +54,60 @@ struct fl_service *fl_service_ref(struct fl_service *service)
 	return service;
 }
 
-void fl_service_unref(struct fl_service *service)
+/* What an overlay shares with the service that it is one of. */
+static void free_declared(struct fl_service *service)
 {
-	if (!service || --service->references)
-		return;
 	for (size_t i = 0; i < service->endpoint_count; i++) {
 		free(service->endpoints[i].zone);
 		free(service->endpoints[i].node);
 	}
-	free(service->endpoints);
-	free(service->frontends);
 	fl_registration_done(&service->registration);
 	free(service->name);
 	free(service->registry);
 	free(service->file);
+}
+
+void fl_service_unref(struct fl_service *service)
+{
+	if (!service || --service->references)
+		return;
+	if (!service->declared)
+		free_declared(service);
+	for (size_t i = 0; i < service->endpoint_count; i++)
+		free(service->endpoints[i].detail);
+	fl_service_unref(service->declared);
+	free(service->endpoints);
+	free(service->frontends);
 	free(service);
+}
+
+struct fl_service *fl_service_overlay(struct fl_service *declared)
+{
+	struct fl_service *service = malloc(sizeof(*service));
+
+	assert(!declared->declared);
+	if (!service)
+		return NULL;
+	*service = *declared;
+	service->references = 1;
+	service->id = 0;
+	service->declared = fl_service_ref(declared);
+	service->endpoints = calloc(declared->endpoint_count + 1, sizeof(*service->endpoints));
+	service->frontends = calloc(declared->frontend_count + 1, sizeof(*service->frontends));
+	if (!service->endpoints || !service->frontends) {
+		service->endpoint_count = 0;
+		fl_service_unref(service);
+		return NULL;
+	}
+	for (size_t i = 0; i < declared->endpoint_count; i++) {
+		service->endpoints[i] = declared->endpoints[i];
+		service->endpoints[i].id = 0;
+	}
+	for (size_t i = 0; i < declared->frontend_count; i++) {
+		service->frontends[i] = declared->frontends[i];
+		service->frontends[i].id = 0;
+	}
+	return service;
 }
 
 /* Arrays grow by doubling: there is room whenever the count is no power of two. */

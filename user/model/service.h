@@ -8,6 +8,7 @@
 #include "core/addr.h"
 #include "core/problem.h"
 #include "fairlead/node.h"
+#include "model/cause.h"
 #include "model/registration.h"
 
 /**
@@ -37,10 +38,16 @@ struct fl_endpoint {
 	char *node; /**< NULL = unknown */
 	unsigned line, column;
 	uint32_t id; /**< 0 until model/ids gave one */
+	/* Filled by health/overlay; no part of what the service is. */
+	enum fl_cause cause; /**< of state and weight */
+	uint64_t since_ms;   /**< when `state` became what it is, CLOCK_REALTIME; 0 = not known here */
+	char *detail;        /**< what was seen; NULL = nothing */
 };
 
 struct fl_service {
 	unsigned references;
+	struct fl_service *declared; /**< one that this is an overlay of: owns names, texts and the
+				      * registration; NULL = it is declared itself */
 	char *name;
 	enum fl_forward forward;
 	enum fl_balance balance;
@@ -80,6 +87,12 @@ struct fl_service {
 /** A service with defaults and one reference. @return NULL when out of memory */
 struct fl_service *fl_service_new(const char *name);
 struct fl_service *fl_service_ref(struct fl_service *service);
+/**
+ * The same service with endpoints whose state, weight, cause, since_ms and detail (malloc)
+ * may be set before it is published. Numbers are not taken along. Keeps a reference to `declared`.
+ * @return one reference, NULL when out of memory
+ */
+struct fl_service *fl_service_overlay(struct fl_service *declared);
 /** NULL is welcome. */
 void fl_service_unref(struct fl_service *service);
 
