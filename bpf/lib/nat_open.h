@@ -162,7 +162,7 @@ static __always_inline int nat_open(
 		return -FL_DROP_INTERNAL;
 	o->pairs = nat_ports() * (sources ? sources : 1);
 
-	if (__sync_fetch_and_add(used, 1) >= o->pairs && bounded) {
+	if ((__s32)__sync_fetch_and_add(used, 1) >= (__s32)o->pairs && bounded) {
 		__sync_fetch_and_add(used, -1);
 		return -FL_DROP_NO_PORT;
 	}

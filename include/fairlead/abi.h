@@ -193,7 +193,9 @@ _Static_assert(sizeof(struct fl_nat_entry) == 64, "value layout is ABI");
 #define FL_NAT_GENERATIONS 6
 #define FL_NAT_FIRST_SIZE  16384
 
-/** Row of `nat_used` (array, mmap-able): live nat flows of an endpoint = ports in use. */
+/** Row of `nat_used` (array, mmap-able): live nat flows of an endpoint = ports in use. While
+ * maps of other limits take over, flows may end here that were counted there: then a count
+ * is below 0 for a moment, as an int. */
 struct fl_nat_used_row {
 	__u32 tcp;
 	__u32 udp;

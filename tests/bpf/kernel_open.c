@@ -221,39 +221,6 @@ Test(kernel_open, a_restart_leaves_no_program_behind)
 	}
 }
 
-struct refusal {
-	char name[32];
-	struct fl_limits limits;
-	char words[64];
-};
-
-Test(kernel_open, other_limits_are_refused_with_a_way_out)
-{
-	static const struct refusal rows[] = {
-		{ "services", { 1201, 4096, 1 << 19, 65536 }, "limits.services is 1201, but" },
-		{ "endpoints", { 1200, 4095, 1 << 19, 65536 }, "limits.endpoints is 4095, but" },
-		{ "slots", { 1200, 4096, 1 << 18, 65536 }, "limits.slots is 262144, but" },
-		{ "flows", { 1200, 4096, 1 << 19, 32768 }, "limits.flows is 32768, but" },
-	};
-	struct fl_config config = test_config();
-
-	fl_kernel_close(test_kernel_open_maps(&config));
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fl_failure failure = { 0 };
-		struct fl_kernel *kernel = NULL;
-
-		config.limits = rows[i].limits;
-		cr_expect_eq(fl_kernel_open_maps(&config, &failure, &kernel), -EPROTO, "%s",
-			rows[i].name);
-		cr_expect(strstr(failure.message, rows[i].words), "%s: %s", rows[i].name,
-			failure.message);
-		cr_expect(
-			strstr(failure.hint, "fairleadd --config /etc/fairlead/test.yaml --detach"),
-			"%s: %s", rows[i].name, failure.hint);
-		cr_expect_null(kernel);
-	}
-}
-
 static void damage_abi(struct fl_maps *maps)
 {
 	maps->meta->abi = FL_ABI_VERSION + 1;

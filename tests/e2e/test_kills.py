@@ -2,8 +2,8 @@
 """The agent is killed again and again while both paths carry traffic and endpoints change.
 
 No connection may notice: not one that fails, none that is reset, and at the end the kernel holds
-what the registry says. FAIRLEAD_KILLS says how often (`make chaos`: 100), FAIRLEAD_CHURN how many
-connections a second are begun on each path.
+what the registry says. Some starts find other limits than the maps were made for. FAIRLEAD_KILLS says
+how often (`make chaos`: 100), FAIRLEAD_CHURN how many connections a second are begun on each path.
 """
 
 import json
@@ -73,9 +73,18 @@ def live_through(agent, dice, seconds):
     return weights
 
 
+def set_limits(agent, dice):
+    """The next start finds maps of another size, and moves into new ones."""
+    text = agent.config.read_text().split("limits:")[0]
+    endpoints, slots = dice.choice((2000, 4000)), dice.choice((1 << 18, 1 << 19))
+    agent.config.write_text(f"{text}limits: {{ endpoints: {endpoints}, slots: {slots}, flows: 300000 }}\n")
+
+
 def kill_often(agent, dice):
     """Kill it at random moments: some before it is up, some in the middle of an apply."""
     for _ in range(KILLS):
+        if dice.random() < 0.3:
+            set_limits(agent, dice)
         live_through(agent, dice, dice.choice((0.02, 0.1, 0.4, 1.0, 2.0)) * dice.random())
         agent.stop(signal.SIGKILL)
         live_through(agent, dice, dice.uniform(0, 0.3))
@@ -112,5 +121,6 @@ def test_kills_that_nobody_notices(net, cgroup, record_property):
         assert not what["failed"] and what["done"] == what["begun"], (path, what)
     clients = Clients(net)
     assert set(clients.spread([VIP4, PORT], 400)) == takers(weights)
+    record_property("reasons", {k: n for k, n in agent.reasons().items() if n})
     agent.stop()
     assert agent.run_once("--detach").returncode == 0

@@ -17,12 +17,16 @@
 #include "agent/notify.h"
 #include "agent/privileges.h"
 #include "agent/state.h"
+#include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "kernel/bpffs.h"
+#include "kernel/migration.h"
 #include "kernel/nat.h"
 
 #define TICK_MS 1000
+/* After a start, until the programs of the agent before have certainly come to their end. */
+#define MIGRATION_MS 3000
 
 static void say_failure(const char *message, const struct fl_failure *failure)
 {
@@ -52,12 +56,27 @@ static void on_hangup(uv_signal_t *signal, int number)
 	fl_registry_set_refresh(&agent->registries);
 }
 
+/* By now all interfaces have the new programs, and no packet is in an old one. */
+static void end_migration(struct fl_agent *agent)
+{
+	struct fl_kernel *kernel = agent->kernel;
+	int r;
+
+	if (!kernel->migration || fl_clock_real_ms() - agent->started_ms < MIGRATION_MS)
+		return;
+	r = fl_migration_end(TAKE_PTR(kernel->migration), &kernel->maps);
+	if (r < 0)
+		fl_log(FL_LOG_WARNING, "agent",
+			"cannot carry everything over from the maps of other limits", FL_ERR(r));
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct fl_agent *agent = timer->data;
 	struct fl_failure failure = { 0 };
 	int next_ms = fl_nat_tick(&agent->kernel->maps, fl_clock_boot_s(), &failure), r;
 
+	end_migration(agent);
 	if (next_ms < 0)
 		say_failure("the nat table cannot grow", &failure);
 	/* Tables that wait would be built for the snapshot that is being replaced. */
@@ -136,6 +155,14 @@ static int start_paths(struct fl_agent *agent, struct fl_failure *failure)
 	return fl_links_start(agent->kernel, config, &agent->loop, failure, &agent->links);
 }
 
+/* Pins that the programs of before made until just now: flows depend on them. */
+static int follow_migration(struct fl_agent *agent, struct fl_failure *failure)
+{
+	int r = fl_migration_follow(agent->kernel->migration, &agent->kernel->maps);
+
+	return r < 0 ? fl_fail(failure, r, "cannot carry pins over: %s", fl_log_errno(r)) : 0;
+}
+
 static struct fl_snapshot *applied(void *context)
 {
 	const struct fl_agent *agent = context;
@@ -166,6 +193,8 @@ static enum fl_exit start(struct fl_agent *agent)
 
 	if (r >= 0)
 		r = start_paths(agent, &failure);
+	if (r >= 0 && agent->kernel->migration)
+		r = follow_migration(agent, &failure);
 	if (r >= 0 && fl_sweeper_start(agent->kernel, &agent->loop, &agent->sweeper) < 0)
 		r = fl_fail(&failure, -ENOMEM, "out of memory");
 	if (r < 0) {

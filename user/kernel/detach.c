@@ -87,6 +87,8 @@ int fl_kernel_detach(const char *bpffs, struct fl_failure *failure)
 	if (r == 0)
 		r = remove_directory(bpffs, "maps_new");
 	if (r == 0)
+		r = remove_directory(bpffs, "maps_old");
+	if (r == 0)
 		r = remove_directory(bpffs, "maps");
 	/* EBUSY: it is the root of the bpffs, which is not ours to unmount. */
 	if (r == 0 && rmdir(bpffs) < 0 && errno != EBUSY)

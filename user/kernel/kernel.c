@@ -24,6 +24,7 @@
 #include "core/log.h"
 #include "kernel/bpffs.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/migration.h"
 #include "kernel/nat.h"
 #include "kernel/object.h"
 
@@ -78,27 +79,6 @@ static void hint_detach(struct fl_failure *failure, const struct fl_config *conf
 		config->file ? config->file : "FILE");
 }
 
-static int check_limits(
-	const struct fl_limits *have, const struct fl_limits *want, struct fl_failure *failure)
-{
-	const struct {
-		const char *name;
-		uint32_t have, want;
-	} rows[] = {
-		{ "services", have->services, want->services },
-		{ "endpoints", have->endpoints, want->endpoints },
-		{ "slots", have->slots, want->slots },
-		{ "flows", have->flows, want->flows },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].have != rows[i].want)
-			return fl_fail(failure, -EPROTO,
-				"limits.%s is %u, but the pinned maps were made for %u",
-				rows[i].name, rows[i].want, rows[i].have);
-	return 0;
-}
-
 /* Slots were hashed with this seed: another one would move every flow. */
 static void keep_seed(const struct fl_meta_row *meta, struct fl_edge_conf *conf)
 {
@@ -142,21 +122,56 @@ static int make_maps(const struct fl_config *config, struct fl_failure *failure)
 	return r;
 }
 
+static bool are_equal(const struct fl_limits *a, const struct fl_limits *b)
+{
+	return a->services == b->services && a->endpoints == b->endpoints && a->slots == b->slots &&
+	       a->flows == b->flows;
+}
+
+/* Other limits than those the pinned maps were made for. */
+static int migrate(
+	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
+{
+	struct xdp_edge *edge = xdp_edge__open();
+	int r;
+
+	if (!edge)
+		return fl_libbpf_log_explain(failure, -errno);
+	r = fl_object_size_maps(edge->obj, &config->limits, failure);
+	if (r == 0)
+		r = fl_migration_begin(edge->obj, kernel->bpffs, &config->limits, &kernel->maps,
+			failure, &kernel->migration);
+	xdp_edge__destroy(edge);
+	if (r == 0)
+		r = fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
+	if (r == 0)
+		fl_log(FL_LOG_INFO, "kernel", "limits differ from those in use: maps made anew",
+			FL_UINT("services", config->limits.services),
+			FL_UINT("endpoints", config->limits.endpoints),
+			FL_UINT("slots", config->limits.slots),
+			FL_UINT("flows", config->limits.flows));
+	return r;
+}
+
 static int open_maps(
 	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
 {
-	int r = 0;
+	int r = fl_migration_resume(kernel->bpffs, failure, &kernel->migration);
 
+	if (r < 0)
+		return r;
 	kernel->adopted = has_pinned_maps(kernel->bpffs);
 	if (!kernel->adopted)
 		r = make_maps(config, failure);
 	if (r == 0)
 		r = fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
-	if (r == 0)
-		r = check_limits(&kernel->maps.limits, &config->limits, failure);
-	if (r == 0)
-		r = fl_nat_open(&kernel->maps, failure);
-	return r;
+	if (r == 0 && !are_equal(&kernel->maps.limits, &config->limits)) {
+		/* One of a start that was killed must end before another begins. */
+		r = fl_migration_end(TAKE_PTR(kernel->migration), &kernel->maps);
+		if (r == 0)
+			r = migrate(kernel, config, failure);
+	}
+	return r < 0 ? r : fl_nat_open(&kernel->maps, failure);
 }
 
 /* ----------------------------------------------------------------- programs */
@@ -340,6 +355,7 @@ void fl_kernel_close(struct fl_kernel *kernel)
 	fl_cleanup_close(&kernel->explain_fd);
 	fl_cleanup_close(&kernel->sweep_fd);
 	fl_cleanup_close(&kernel->target_fd);
+	fl_migration_free(kernel->migration);
 	fl_maps_close(&kernel->maps);
 	free(kernel->bpffs);
 	free(kernel);

@@ -11,23 +11,26 @@
  * maps and programs in the kernel. Together with the files beside it the only
  * code that calls libbpf.
  */
+struct fl_migration;
+
 struct fl_kernel {
 	char *bpffs;
 	struct fl_maps maps;
-	bool adopted;   /**< maps of an earlier agent were found and are in use */
-	int edge_fd;    /**< program `edge`; -1 = no edge path */
-	int explain_fd; /**< program `explain` */
-	int target_fd;  /**< program `target`; -1 = no target path */
-	int sweep_fd;   /**< program `sweep` */
+	bool adopted;                   /**< maps of an earlier agent were found and are in use */
+	int edge_fd;                    /**< program `edge`; -1 = no edge path */
+	int explain_fd;                 /**< program `explain` */
+	int target_fd;                  /**< program `target`; -1 = no target path */
+	int sweep_fd;                   /**< program `sweep` */
+	struct fl_migration *migration; /**< maps of other limits are being left; NULL = none */
 };
 
 /**
  * Bring maps and programs into the kernel and pin them.
  *
  * Mounts a bpffs at /sys/fs/bpf if there is none (and logs it), makes the
- * directory, reuses pinned maps whose ABI and limits fit (so flows go on), and
- * loads the programs with `config`'s switches. Links are links.h's.
- * @return 0; -EPROTO (pinned maps of another ABI or other limits: the failure
+ * directory, reuses pinned maps whose ABI fits (so flows go on; for other limits
+ * they move into new ones, see migration.h), and loads the programs with `config`'s switches. Links are links.h's.
+ * @return 0; -EPROTO (pinned maps of another ABI, or more in use than the limits allow: the failure
  *         names the --detach line); -EPERM and others with message and hint
  */
 int fl_kernel_open(

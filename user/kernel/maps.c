@@ -384,7 +384,7 @@ static int open_all(struct fl_maps *maps, bool write, struct fl_failure *failure
 	return r < 0 ? r : open_rest(maps, write, failure);
 }
 
-int fl_maps_open(struct fl_maps *maps, const char *bpffs, bool write, struct fl_failure *failure)
+int fl_maps_open_at(struct fl_maps *maps, const char *dir, bool write, struct fl_failure *failure)
 {
 	int cpus = libbpf_num_possible_cpus();
 	int r;
@@ -396,16 +396,26 @@ int fl_maps_open(struct fl_maps *maps, const char *bpffs, bool write, struct fl_
 		return fl_fail(
 			failure, cpus, "cannot count the possible CPUs: %s", strerror(-cpus));
 	maps->cpus = (unsigned)cpus;
-	if (asprintf(&maps->dir, "%s/maps", bpffs) < 0) {
-		maps->dir = NULL;
+	maps->dir = strdup(dir);
+	if (!maps->dir)
 		return fl_fail(failure, -ENOMEM, "out of memory");
-	}
 	r = open_all(maps, write, failure);
 	if (r < 0) {
 		fl_maps_close(maps);
 		return r;
 	}
 	return 0;
+}
+
+int fl_maps_open(struct fl_maps *maps, const char *bpffs, bool write, struct fl_failure *failure)
+{
+	_cleanup_free_ char *dir = NULL;
+
+	if (asprintf(&dir, "%s/maps", bpffs) < 0) {
+		*maps = (struct fl_maps){ 0 };
+		return fl_fail(failure, -ENOMEM, "out of memory");
+	}
+	return fl_maps_open_at(maps, dir, write, failure);
 }
 
 static void close_fds(int *fds, size_t count)

@@ -78,6 +78,8 @@ int fl_map_shape(int fd, struct fl_map_shape *ret);
  *         our maps: says which); -errno. Nothing is left open on failure.
  */
 int fl_maps_open(struct fl_maps *maps, const char *bpffs, bool write, struct fl_failure *failure);
+/** The same for a directory of another name than BPFFS/maps. */
+int fl_maps_open_at(struct fl_maps *maps, const char *dir, bool write, struct fl_failure *failure);
 
 /**
  * Have at least the first `rows` rows of a mapped map at hand for writing. What

@@ -128,7 +128,7 @@ static uint64_t entries_in_use(const struct fl_maps *maps)
 	uint64_t flows = 0;
 
 	for (uint32_t id = 1; id <= maps->limits.endpoints; id++)
-		flows += (uint64_t)maps->nat_used[id].tcp + maps->nat_used[id].udp;
+		flows += fl_nat_flows(maps, id);
 	return 2 * flows;
 }
 

@@ -27,3 +27,12 @@ int fl_nat_open(struct fl_maps *maps, struct fl_failure *failure);
  *         minute later)
  */
 int fl_nat_tick(struct fl_maps *maps, uint32_t now_s, struct fl_failure *failure);
+
+/** Live nat flows towards an endpoint, of both protocols. */
+static inline uint64_t fl_nat_flows(const struct fl_maps *maps, uint32_t endpoint)
+{
+	int32_t tcp = (int32_t)maps->nat_used[endpoint].tcp;
+	int32_t udp = (int32_t)maps->nat_used[endpoint].udp;
+
+	return (uint64_t)(tcp > 0 ? tcp : 0) + (uint64_t)(udp > 0 ? udp : 0);
+}

@@ -50,10 +50,10 @@ int fl_object_size_maps(
 
 static int pin_maps(const char *bpffs, const struct bpf_object *object)
 {
-	_cleanup_free_ char *fresh = NULL, *final = NULL;
+	_cleanup_free_ char *fresh = NULL;
 	int r;
 
-	if (asprintf(&fresh, "%s/maps_new", bpffs) < 0 || asprintf(&final, "%s/maps", bpffs) < 0)
+	if (asprintf(&fresh, "%s/maps_new", bpffs) < 0)
 		return -ENOMEM;
 	r = fl_bpffs_remove_dir(fresh); /* of a start that was killed */
 	if (r < 0)
@@ -62,8 +62,6 @@ static int pin_maps(const char *bpffs, const struct bpf_object *object)
 		return -errno;
 	for (int i = 0; i < FL_MAP_COUNT && r == 0; i++)
 		r = fl_bpffs_pin(bpf_map__fd(find_map(object, i)), fresh, fl_map_name(i));
-	if (r == 0 && rename(fresh, final) < 0)
-		r = -errno;
 	return r;
 }
 
@@ -77,7 +75,7 @@ static int write_meta(const struct bpf_object *object, const struct fl_meta_row 
 		       : 0;
 }
 
-int fl_object_make_maps(struct bpf_object *object, const char *bpffs,
+int fl_object_make_maps_aside(struct bpf_object *object, const char *bpffs,
 	const struct fl_meta_row *meta, struct fl_failure *failure)
 {
 	struct bpf_program *program;
@@ -96,6 +94,21 @@ int fl_object_make_maps(struct bpf_object *object, const char *bpffs,
 		r = pin_maps(bpffs, object);
 	return r < 0 ? fl_fail(failure, r, "cannot pin the maps below %s: %s", bpffs, strerror(-r))
 		     : 0;
+}
+
+int fl_object_make_maps(struct bpf_object *object, const char *bpffs,
+	const struct fl_meta_row *meta, struct fl_failure *failure)
+{
+	_cleanup_free_ char *fresh = NULL, *final = NULL;
+	int r = fl_object_make_maps_aside(object, bpffs, meta, failure);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&fresh, "%s/maps_new", bpffs) < 0 || asprintf(&final, "%s/maps", bpffs) < 0)
+		return fl_fail(failure, -ENOMEM, "out of memory");
+	return rename(fresh, final) < 0 ? fl_fail(failure, -errno, "cannot pin the maps in %s: %s",
+						  final, strerror(errno))
+					: 0;
 }
 
 /* -------------------------------------------------------------------- reuse */

@@ -24,6 +24,9 @@ int fl_object_size_maps(
  */
 int fl_object_make_maps(struct bpf_object *object, const char *bpffs,
 	const struct fl_meta_row *meta, struct fl_failure *failure);
+/** The same, but they stay in BPFFS/maps_new. */
+int fl_object_make_maps_aside(struct bpf_object *object, const char *bpffs,
+	const struct fl_meta_row *meta, struct fl_failure *failure);
 
 /** Let the object use `maps` instead of making its own.
  * @return 0, -EPROTO (one has another shape), -errno */

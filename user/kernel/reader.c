@@ -13,6 +13,7 @@
 #include "kernel/decode.h"
 #include "kernel/tables.h"
 #include "kernel/walk.h"
+#include "kernel/nat.h"
 
 /* ----------------------------------------------------------------- counters */
 
@@ -61,7 +62,7 @@ int fl_read_connections(const struct fl_maps *maps, uint32_t endpoint, uint64_t 
 {
 	if (endpoint > maps->limits.endpoints)
 		return -ERANGE;
-	*ret = (uint64_t)maps->nat_used[endpoint].tcp + maps->nat_used[endpoint].udp;
+	*ret = fl_nat_flows(maps, endpoint);
 	return 0;
 }
 

@@ -62,7 +62,8 @@ int fl_sweeper_start(const struct fl_kernel *kernel, uv_loop_t *loop, struct fl_
 	sweeper->kernel = kernel;
 	sweeper->timer.data = sweeper->work.data = sweeper;
 	uv_timer_init(loop, &sweeper->timer);
-	uv_timer_start(&sweeper->timer, on_timer, FL_NAT_SWEEP_S * 1000, FL_NAT_SWEEP_S * 1000);
+	/* At once: agents that end before their turn comes would leave ports taken. */
+	uv_timer_start(&sweeper->timer, on_timer, 0, FL_NAT_SWEEP_S * 1000);
 	*ret = sweeper;
 	return 0;
 }
