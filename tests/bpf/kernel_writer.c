@@ -310,7 +310,7 @@ Test(kernel_writer, one_weight_among_a_thousand_services_writes_one_table)
 	writes = *fl_writer_writes(writer);
 	remember();
 
-	cr_expect_eq(test_apply(writer, old, new, 1001), 1, "one step: its table");
+	cr_expect_eq(test_apply(writer, old, new, 1001), 2, "its table and its pool");
 	now = *fl_writer_writes(writer);
 	region = region_of(fl_snapshot_find(new, "s0500"), FL_IPV4);
 	cr_expect_eq(changed_outside(kernel->maps.slots + FL_REGION_BASE(region),

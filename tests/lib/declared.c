@@ -63,6 +63,10 @@ static void set_flags(struct fl_service *service, const char *flags)
 		service->slots = 1021;
 	if (strstr(flags, "panic"))
 		service->panic_percent = 30;
+	if (strstr(flags, "p2c"))
+		service->balance = FL_P2C;
+	if (strstr(flags, "near"))
+		service->locality = FL_LOCALITY_ZONE;
 	if (strstr(flags, "zone"))
 		service->endpoints[0].zone = strdup("a");
 }

@@ -133,12 +133,27 @@ static int open_kernel(struct fl_agent *agent, struct fl_failure *failure)
 	return fl_writer_new(&agent->kernel->maps, failure, &agent->writer);
 }
 
+/* Pools are written by the first plan, which takes nothing for granted. */
+static int start_node_path(struct fl_agent *agent, struct fl_failure *failure)
+{
+	const struct fl_place_of_node here = { agent->config->node_name, agent->config->node_zone };
+
+	fl_node_path_start(agent->kernel, agent->config, &agent->node_path);
+	if (!agent->node_path.enabled)
+		return 0;
+	if (fl_pools_new(&agent->node_path.maps, &here, &agent->pools) < 0)
+		return fl_fail(failure, -ENOMEM, "out of memory");
+	fl_writer_use_pools(agent->writer, agent->pools);
+	return 0;
+}
+
 static int start_paths(struct fl_agent *agent, struct fl_failure *failure)
 {
 	const struct fl_config *config = agent->config;
-	int r;
+	int r = start_node_path(agent, failure);
 
-	fl_node_path_start(agent->kernel, config, &agent->node_path);
+	if (r < 0)
+		return r;
 	if (config->interface_count == 0 && config->target_interface_count == 0) {
 		if (agent->node_path.enabled)
 			return 0;
@@ -255,6 +270,7 @@ static void release(struct fl_agent *agent)
 {
 	fl_agent_apply_done(agent);
 	fl_writer_free(agent->writer);
+	fl_pools_free(agent->pools);
 	fl_node_path_stop(&agent->node_path);
 	fl_kernel_close(agent->kernel);
 	fl_lock_release(&agent->lock);

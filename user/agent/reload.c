@@ -26,6 +26,18 @@ static void log_problems(const struct fl_problems *problems)
 	}
 }
 
+/* What is near changes with the place: every pool is looked at again. */
+static void move(struct fl_agent *agent, const struct fl_config *config)
+{
+	const struct fl_place_of_node here = { config->node_name, config->node_zone };
+	int r = agent->pools ? fl_pools_move(agent->pools, &here) : 0;
+
+	if (r < 0)
+		fl_log(FL_LOG_WARNING, "config", "node.zone could not be put in force");
+	if (r > 0) /* also of a plan that is not made yet */
+		agent->incomplete = agent->applying.from_nothing = true;
+}
+
 /* Takes the configuration over on success. */
 static int put_in_force(struct fl_agent *agent, struct fl_config *config)
 {
@@ -40,6 +52,7 @@ static int put_in_force(struct fl_agent *agent, struct fl_config *config)
 	if (agent->target && fl_target_configure(agent->target, config) < 0)
 		fl_log(FL_LOG_WARNING, "config", "target.from could not be put in force");
 	fl_dns_server_configure(agent->dns, config);
+	move(agent, config);
 	fl_log_setup(config->log_level, config->log_format);
 	fl_config_free(agent->config);
 	agent->config = config;

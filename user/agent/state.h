@@ -62,6 +62,7 @@ struct fl_agent {
 	struct fl_routes *routes; /**< NULL = no edge path */
 	struct fl_target *target; /**< NULL = no path at all */
 	struct fl_node_path node_path;
+	struct fl_pools *pools; /**< NULL = no node path */
 	struct fl_sweeper *sweeper;
 	struct fl_server *server;
 	struct fl_dns_server *dns; /**< NULL = off */

@@ -25,6 +25,7 @@ struct fl_writer {
 	struct fl_ids *ids;
 	struct fl_tables *tables;
 	struct fl_settler *settler;
+	struct fl_pools *pools;       /* NULL = no node path */
 	struct fl_snapshot *snapshot; /* in force; NULL = none yet */
 	struct fl_numbering numbering;
 	fl_leavers leavers;
@@ -79,6 +80,11 @@ void fl_writer_free(struct fl_writer *writer)
 	fl_ids_free(writer->ids);
 	free(writer->resting);
 	free(writer);
+}
+
+void fl_writer_use_pools(struct fl_writer *writer, struct fl_pools *pools)
+{
+	writer->pools = pools;
 }
 
 /* ------------------------------------------------------------------- assign */
@@ -147,6 +153,8 @@ static void put_endpoint(struct fl_writer *writer, const struct fl_service *serv
 	enum fl_state state = fl_endpoint_flow_state(endpoint);
 
 	writer->writes.endpoints += written;
+	if (written && writer->pools)
+		fl_pools_forget_live(writer->pools, endpoint->id);
 	/* One that others still have in their slots leaves later, by its own step. */
 	if (written || state == FL_UP)
 		set_state(writer, endpoint->id, state);
@@ -177,13 +185,29 @@ static void retire_endpoint(struct fl_writer *writer, uint32_t id)
 	writer->any_resting = true;
 }
 
+static int put_pool(struct fl_writer *writer, const struct fl_service *service,
+	enum fl_family family, struct fl_failure *failure)
+{
+	int r = writer->pools ? fl_pools_put(writer->pools, service, family, writer->now_s) : 0;
+
+	return r < 0 ? fl_fail(failure, r, "cannot write a pool of %s: %s", service->name,
+			       fl_log_errno(r))
+		     : 0;
+}
+
+static void drop_table(struct fl_writer *writer, uint32_t service, enum fl_family family)
+{
+	fl_tables_drop(writer->tables, service, family, writer->now_s, &writer->writes);
+	if (writer->pools)
+		fl_pools_drop(writer->pools, service, family, writer->now_s);
+}
+
 static void remove_service(struct fl_writer *writer, uint32_t id)
 {
 	if (!writer->maps->services[id].in_use)
 		return;
 	for (int family = 0; family < FL_FAMILIES; family++)
-		fl_tables_drop(
-			writer->tables, id, (enum fl_family)family, writer->now_s, &writer->writes);
+		drop_table(writer, id, (enum fl_family)family);
 	fl_service_row_clear(writer->maps, id);
 	writer->writes.services++;
 	writer->writes.names++;
@@ -212,6 +236,9 @@ int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_
 		claim(writer, service);
 		return fl_tables_put(
 			writer->tables, service, step->family, now_s, &writer->writes, failure);
+	case FL_STEP_POOL:
+		claim(writer, service);
+		return put_pool(writer, service, step->family, failure);
 	case FL_STEP_SERVICE:
 		claim(writer, service);
 		writer->writes.services += fl_service_row_put(writer->maps, service);
@@ -222,7 +249,7 @@ int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_
 	case FL_STEP_FRONTEND_GONE:
 		return remove_frontend(writer, step->frontend, failure);
 	case FL_STEP_TABLE_GONE:
-		fl_tables_drop(writer->tables, service->id, step->family, now_s, &writer->writes);
+		drop_table(writer, service->id, step->family);
 		return 0;
 	case FL_STEP_SERVICE_GONE:
 		remove_service(writer, service->id);
@@ -306,8 +333,7 @@ static void prune_services(struct fl_writer *writer, const struct wanted *wanted
 			remove_service(writer, id);
 		for (int family = 0; family < FL_FAMILIES; family++)
 			if (!wanted->tables[id][family])
-				fl_tables_drop(writer->tables, id, (enum fl_family)family,
-					writer->now_s, &writer->writes);
+				drop_table(writer, id, (enum fl_family)family);
 	}
 }
 
@@ -406,6 +432,8 @@ int fl_writer_tick(struct fl_writer *writer, uint32_t now_s)
 	fl_settler_tick(writer->settler, now_s, &writer->writes);
 	fl_leavers_tick(&writer->leavers, writer->maps, now_s, &writer->writes);
 	retry_tables(writer);
+	if (writer->pools)
+		fl_pools_tick(writer->pools, writer->snapshot, now_s);
 	if (!fl_settler_sweep_is_due(writer->settler, writer->any_resting, now_s))
 		return 0;
 	r = fl_settler_sweep(writer->settler, now_s, &writer->writes);

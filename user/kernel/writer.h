@@ -3,6 +3,7 @@
 
 #include "core/failure.h"
 #include "kernel/maps.h"
+#include "kernel/pools.h"
 #include "model/plan.h"
 
 /**
@@ -29,6 +30,10 @@ struct fl_settle_counts; /* settler.h */
 int fl_writer_new(struct fl_maps *maps, struct fl_failure *failure, struct fl_writer **ret);
 /** NULL is welcome. */
 void fl_writer_free(struct fl_writer *writer);
+
+/** From now on there is a node path: write its pools, too. Borrowed; it must outlive
+ * the writer. A plan from nothing writes those that lack. */
+void fl_writer_use_pools(struct fl_writer *writer, struct fl_pools *pools);
 
 /**
  * Give ids to every service of a snapshot. Those that are the same objects as in the

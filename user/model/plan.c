@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "core/vec.h"
 
 /*
@@ -182,44 +183,81 @@ static const struct fl_endpoint *next_usable(
 	return NULL;
 }
 
-/** Whether both would fill a table of `family` with the same slots. */
-static bool same_table(
-	const struct fl_service *old, const struct fl_service *new, enum fl_family family)
+typedef bool (*alike)(const struct fl_endpoint *a, const struct fl_endpoint *b);
+
+/** Whether both have the same endpoints for `family`, in all that matters to `is_alike`. */
+static bool same_usable(const struct fl_service *old, const struct fl_service *new,
+	enum fl_family family, alike is_alike)
 {
 	size_t i = 0, j = 0;
 
-	/* nat keeps its slots settled, the other modes let them move: a change
-	 * between them has to see to the marks. */
-	if (!fl_service_has_family(old, family) || old->panic_percent != new->panic_percent ||
-		(old->forward == FL_NAT) != (new->forward == FL_NAT) ||
-		fl_service_table_size(old, family) != fl_service_table_size(new, family))
-		return false;
 	for (;;) {
 		const struct fl_endpoint *a = next_usable(old, family, &i);
 		const struct fl_endpoint *b = next_usable(new, family, &j);
 
 		if (!a || !b)
 			return a == b;
-		if (compare_endpoints(a, b) != 0 || a->weight != b->weight || a->state != b->state)
+		if (compare_endpoints(a, b) != 0 || !is_alike(a, b))
 			return false;
 	}
+}
+
+static bool take_alike(const struct fl_endpoint *a, const struct fl_endpoint *b)
+{
+	return a->weight == b->weight && a->state == b->state;
+}
+
+static bool take_alike_there(const struct fl_endpoint *a, const struct fl_endpoint *b)
+{
+	return take_alike(a, b) && fl_text_is_same(a->zone, b->zone) &&
+	       fl_text_is_same(a->node, b->node);
+}
+
+/** Whether both would fill a table of `family` with the same slots. */
+static bool same_table(
+	const struct fl_service *old, const struct fl_service *new, enum fl_family family)
+{
+	/* nat keeps its slots settled, the other modes let them move: a change
+	 * between them has to see to the marks. */
+	return fl_service_has_family(old, family) && old->panic_percent == new->panic_percent &&
+	       (old->forward == FL_NAT) == (new->forward == FL_NAT) &&
+	       fl_service_table_size(old, family) == fl_service_table_size(new, family) &&
+	       same_usable(old, new, family, take_alike);
+}
+
+/** Whether the node path would choose alike, from the same endpoints. */
+static bool same_pool(
+	const struct fl_service *old, const struct fl_service *new, enum fl_family family)
+{
+	return fl_service_has_family(old, family) && fl_service_chooses_alike(old, new) &&
+	       same_usable(old, new, family,
+		       new->locality == FL_LOCALITY_OFF ? take_alike : take_alike_there);
+}
+
+static void diff_family(struct builder *builder, const struct fl_service *old,
+	const struct fl_service *new, enum fl_family family)
+{
+	struct fl_step step = { .service = new, .family = family };
+
+	if (!fl_service_has_family(new, family)) {
+		step.kind = FL_STEP_TABLE_GONE;
+		if (old && fl_service_has_family(old, family))
+			add(builder, step);
+		return;
+	}
+	step.kind = FL_STEP_TABLE;
+	if (!old || !same_table(old, new, family))
+		add(builder, step);
+	step.kind = FL_STEP_POOL;
+	if (!old || !same_pool(old, new, family))
+		add(builder, step);
 }
 
 static void diff_tables(
 	struct builder *builder, const struct fl_service *old, const struct fl_service *new)
 {
-	for (int family = 0; family < FL_FAMILIES; family++) {
-		struct fl_step step = { .service = new, .family = (enum fl_family)family };
-
-		if (fl_service_has_family(new, step.family)) {
-			step.kind = FL_STEP_TABLE;
-			if (!old || !same_table(old, new, step.family))
-				add(builder, step);
-		} else if (old && fl_service_has_family(old, step.family)) {
-			step.kind = FL_STEP_TABLE_GONE;
-			add(builder, step);
-		}
-	}
+	for (int family = 0; family < FL_FAMILIES; family++)
+		diff_family(builder, old, new, (enum fl_family)family);
 }
 
 /* -------------------------------------------------------------- services */

@@ -54,22 +54,25 @@ static void endpoint_key(const struct fl_step *step, char key[96])
 		fl_ip_format(&step->endpoint->addr, text));
 }
 
+/** Whether a table or a pool has it. */
 static bool is_in_table(struct world *w, const char *endpoint)
 {
 	char word[112];
 
 	snprintf(word, sizeof(word), " %s*", endpoint + strlen("endpoint "));
 	for (size_t i = 0; i < w->count; i++) {
-		if (strncmp(w->lines[i], "table", 5) == 0 && strstr(w->lines[i], word))
+		if ((strncmp(w->lines[i], "table", 5) == 0 ||
+			    strncmp(w->lines[i], "pool", 4) == 0) &&
+			strstr(w->lines[i], word))
 			return true;
 	}
 	return false;
 }
 
-/** The table's endpoints; each has to be up. */
-static void fill_table(struct world *w, const struct fl_step *step, char value[128])
+/** The endpoints of a table or a pool; each has to be up. */
+static void fill(struct world *w, const struct fl_step *step, unsigned size, char value[128])
 {
-	int length = snprintf(value, 128, "%u", fl_service_table_size(step->service, step->family));
+	int length = snprintf(value, 128, "%u", size);
 
 	for (size_t i = 0; i < step->service->endpoint_count; i++) {
 		struct fl_step one = { .service = step->service,
@@ -114,6 +117,33 @@ static void carry_out_frontend(struct world *w, const struct fl_step *step)
 	put(w, key, step->kind == FL_STEP_FRONTEND ? step->service->name : NULL);
 }
 
+static void carry_out_table(struct world *w, const struct fl_step *step)
+{
+	char key[96], value[128];
+
+	snprintf(key, sizeof(key), "table %s/%d", step->service->name, step->family);
+	fill(w, step, fl_service_table_size(step->service, step->family), value);
+	if (step->kind != FL_STEP_POOL)
+		put(w, key, step->kind == FL_STEP_TABLE ? value : NULL);
+	if (step->kind == FL_STEP_TABLE)
+		return;
+	snprintf(key, sizeof(key), "pool %s/%d", step->service->name, step->family);
+	fill(w, step, step->service->balance, value);
+	put(w, key, step->kind == FL_STEP_POOL ? value : NULL);
+}
+
+static void remove_tables(struct world *w, const char *service)
+{
+	static const char *const kinds[] = { "table", "pool" };
+	char key[96];
+
+	for (int family = 0; family < FL_FAMILIES; family++)
+		for (int i = 0; i < 2; i++) {
+			snprintf(key, sizeof(key), "%s %s/%d", kinds[i], service, family);
+			put(w, key, NULL);
+		}
+}
+
 static void carry_out(struct world *w, const struct fl_step *step)
 {
 	char key[96], value[128];
@@ -122,19 +152,15 @@ static void carry_out(struct world *w, const struct fl_step *step)
 		carry_out_endpoint(w, step);
 	} else if (step->frontend) {
 		carry_out_frontend(w, step);
-	} else if (step->kind == FL_STEP_TABLE || step->kind == FL_STEP_TABLE_GONE) {
-		snprintf(key, sizeof(key), "table %s/%d", step->service->name, step->family);
-		fill_table(w, step, value);
-		put(w, key, step->kind == FL_STEP_TABLE ? value : NULL);
+	} else if (step->kind == FL_STEP_TABLE || step->kind == FL_STEP_TABLE_GONE ||
+		   step->kind == FL_STEP_POOL) {
+		carry_out_table(w, step);
 	} else {
 		snprintf(key, sizeof(key), "service %s", step->service->name);
 		snprintf(value, sizeof(value), "%d %d", step->service->forward, step->service->udp);
 		put(w, key, step->kind == FL_STEP_SERVICE ? value : NULL);
-		for (int family = 0; family < FL_FAMILIES && step->kind == FL_STEP_SERVICE_GONE;
-			family++) {
-			snprintf(key, sizeof(key), "table %s/%d", step->service->name, family);
-			put(w, key, NULL);
-		}
+		if (step->kind == FL_STEP_SERVICE_GONE)
+			remove_tables(w, step->service->name);
 	}
 }
 
@@ -180,6 +206,7 @@ static const char *const snapshots[] = {
 	"api 10.0.0.2:80/tcp = 192.0.2.1; web 10.0.0.1:80/tcp = 192.0.2.2",
 	"api 10.0.0.2:80/tcp = 192.0.2.1; new 10.0.0.1:80/tcp = 192.0.2.2",
 	"web+panic 10.0.0.3:53/udp = 192.0.2.3",
+	"web+p2c,near 10.0.0.1:80/tcp = 192.0.2.1 192.0.2.2/down",
 };
 #define SNAPSHOTS (sizeof(snapshots) / sizeof(snapshots[0]))
 
