@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "agent/notify.h"
+#include "agent/passive.h"
 #include "agent/privileges.h"
 #include "agent/state.h"
 #include "core/cleanup.h"
@@ -77,6 +78,8 @@ static void on_tick(uv_timer_t *timer)
 	int next_ms = fl_nat_tick(&agent->kernel->maps, fl_clock_boot_s(), &failure), r;
 
 	end_migration(agent);
+	if (!agent->applying.snapshot)
+		fl_passive_tick(agent->passive, agent, fl_clock_boot_s());
 	if (next_ms < 0)
 		say_failure("the nat table cannot grow", &failure);
 	/* Tables that wait would be built for the snapshot that is being replaced. */
@@ -130,6 +133,9 @@ static int open_kernel(struct fl_agent *agent, struct fl_failure *failure)
 	if (r < 0)
 		return r;
 	agent->generation = agent->kernel->maps.meta->generation;
+	agent->passive = fl_passive_new(agent->kernel->maps.limits.endpoints);
+	if (!agent->passive)
+		return fl_fail(failure, -ENOMEM, "out of memory");
 	return fl_writer_new(&agent->kernel->maps, failure, &agent->writer);
 }
 
@@ -270,6 +276,7 @@ static void release(struct fl_agent *agent)
 {
 	fl_agent_apply_done(agent);
 	fl_writer_free(agent->writer);
+	fl_passive_free(agent->passive);
 	fl_pools_free(agent->pools);
 	fl_node_path_stop(&agent->node_path);
 	fl_kernel_close(agent->kernel);

@@ -70,6 +70,7 @@ struct fl_agent {
 	struct fl_merger *merger;
 	struct fl_health *health;
 	struct fl_overlay *overlay;
+	struct fl_passive *passive;
 	bool wanted; /**< something was published since the last merge */
 	struct fl_applying applying;
 	struct fl_snapshot *applied; /**< NULL before the first */

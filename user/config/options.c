@@ -352,17 +352,16 @@ const struct fl_option fl_options[] = {
 	{ "services.max_fails", FL_OF_SERVICE, &fl_type_integer, FIELD(fl_service, max_fails),
 		.min = 0, .max = 1000, .fallback = TEXT_OF(FL_MAX_FAILS_DEFAULT),
 		.reloadable = true,
-		.help = "node path: failed connects within fail_timeout that eject an endpoint; 0 "
-			"= never" },
+		.help = "failed connects within fail_timeout that leave an endpoint out; 0 = "
+			"never" },
 	{ "services.fail_timeout", FL_OF_SERVICE, &fl_type_duration,
 		FIELD(fl_service, fail_timeout_s), .min = 1, .max = 3600,
 		.fallback = TEXT_OF(FL_FAIL_TIMEOUT_DEFAULT) "s", .reloadable = true,
-		.help = "node path: see max_fails; also how long the first ejection lasts" },
+		.help = "see max_fails; also how long it is left out at first" },
 	{ "services.max_ejected", FL_OF_SERVICE, &fl_type_integer,
 		FIELD(fl_service, max_ejected_percent), .min = 0, .max = 100,
 		.fallback = TEXT_OF(FL_MAX_EJECTED_DEFAULT), .reloadable = true,
-		.help = "node path: percent of the endpoints that may be ejected at once, but one "
-			"always" },
+		.help = "percent of the endpoints that may be left out at once, but one always" },
 	{ "services.slots", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, slots), .words = sizes,
 		.fallback = "", .fallback_words = "the smallest with 100 for each endpoint",
 		.reloadable = true, .help = "size of the hash table" },
