@@ -82,6 +82,8 @@ static void on_tick(uv_timer_t *timer)
 		fl_passive_tick(agent->passive, agent, fl_clock_boot_s());
 	if (next_ms < 0)
 		say_failure("the nat table cannot grow", &failure);
+	if (fl_health_is_stale(agent->health))
+		fl_agent_schedule(agent);
 	/* Tables that wait would be built for the snapshot that is being replaced. */
 	r = agent->applying.snapshot ? 0 : fl_writer_tick(agent->writer, fl_clock_boot_s());
 	if (r < 0)
@@ -232,8 +234,9 @@ static enum fl_exit start(struct fl_agent *agent)
 	if (r < 0)
 		fl_log(FL_LOG_WARNING, "agent", "cannot give up privileges, running with all",
 			FL_ERR(r));
-	if (fl_registry_set_start(&agent->registries, &agent->loop, agent->config,
-		    fl_agent_published, agent) < 0) {
+	if (fl_checker_start(&agent->loop, agent->health, &agent->checker) < 0 ||
+		fl_registry_set_start(&agent->registries, &agent->loop, agent->config,
+			fl_agent_published, agent) < 0) {
 		fl_log(FL_LOG_ERROR, "agent", "not started: out of memory");
 		return FL_EXIT_KERNEL;
 	}
@@ -261,6 +264,7 @@ static void stop(struct fl_agent *agent)
 		fl_server_stop(agent->server);
 	fl_dns_server_stop(agent->dns);
 	fl_registry_set_stop(&agent->registries);
+	fl_checker_stop(agent->checker);
 	if (agent->links)
 		fl_links_stop(agent->links);
 	if (agent->routes)

@@ -8,6 +8,7 @@
 #include "control/server.h"
 #include "control/view.h"
 #include "dns/server.h"
+#include "health/checker.h"
 #include "health/overlay.h"
 #include "kernel/kernel.h"
 #include "kernel/links.h"
@@ -71,7 +72,8 @@ struct fl_agent {
 	struct fl_health *health;
 	struct fl_overlay *overlay;
 	struct fl_passive *passive;
-	bool wanted; /**< something was published since the last merge */
+	struct fl_checker *checker; /**< NULL = nothing is probed */
+	bool wanted;                /**< something was published since the last merge */
 	struct fl_applying applying;
 	struct fl_snapshot *applied; /**< NULL before the first */
 	uint64_t generation;         /**< of the snapshot applied */
