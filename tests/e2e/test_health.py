@@ -129,3 +129,62 @@ def test_what_is_not_probed_yet(agent):
     wait_until(lambda: agent.service("late"), "it is there")
     assert endpoint(agent, "late", f"192.0.2.11:{PORT}")["reason"] == "starting: not probed often enough yet"
     assert states(agent, "late") == ["down"]
+
+
+TEN = {1: range(PORT, PORT + 4), 2: range(PORT, PORT + 4), 3: range(PORT, PORT + 2)}
+
+
+def ten(check):
+    addresses = [(f"192.0.2.1{n}:{port}", 1) for n, ports in TEN.items() for port in ports]
+    return services(service("ten", ["10.200.0.4:80/tcp"], addresses, check))
+
+
+def sent_to(agent, addresses):
+    """New flows that the agent counted for these endpoints."""
+    return sum(agent.metric("fairlead_endpoint_new_flows_total", service="ten", endpoint=a) for a in addresses)
+
+
+def test_a_reload_and_a_restart_send_nothing_to_what_is_down(net, servers, agent, clients):
+    """3 of 10 endpoints are down. The agent ends, or is killed, and the next one knows."""
+    dead = [f"192.0.2.12:{PORT + 1}", f"192.0.2.12:{PORT + 3}", f"192.0.2.13:{PORT + 1}"]
+    for n, ports in TEN.items():
+        for port in ports:
+            if port != PORT and f"192.0.2.1{n}:{port}" not in dead:
+                net.serve_one(n, port)
+    check = f"check: {{ tcp: true, {PACE} }}"
+    agent.declare("ten.yaml", ten(check))
+    wait_until(lambda: sorted(each(agent, "ten", "state")) == ["down"] * 3 + ["up"] * 7, "three are down")
+    assert {e["address"] for e in agent.cli("endpoint", "list", "ten") if e["state"] == "down"} == set(dead)
+    since = {a: endpoint(agent, "ten", a)["since"] for a in dead}
+    before = sent_to(agent, dead)
+
+    def ask():
+        clients.spread(["10.200.0.4", 80], 100)
+
+    ask()
+    agent.config.write_text(agent.config.read_text() + "\n# another line\n")  # a reload
+    wait_until(lambda: "reloaded" in agent.log(), "the configuration is read again")
+    agent.declare("ten.yaml", ten("forward: nat\n    " + check))
+    ask()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        wait_until(lambda: (agent.state / "health").exists(), "what is known is on disk")
+        agent.stop(number)
+        ask()
+        agent.start(wait=False)
+        ask()
+        agent.wait_ready()
+        assert {a: endpoint(agent, "ten", a)["state"] for a in dead} == {a: "down" for a in dead}
+        assert {a: endpoint(agent, "ten", a)["since"] for a in dead} == since
+        ask()
+    assert sent_to(agent, dead) == before
+    assert sent_to(agent, [e["address"] for e in agent.cli("endpoint", "list", "ten")]) > before + 600, "others were asked"
+
+
+def test_what_was_known_is_not_believed_when_it_was_harmed(agent):
+    agent.stop()
+    kept = agent.state / "health"
+    kept.write_text(kept.read_text().replace("probe=up", "probe=down"))
+    agent.start()
+    assert "health.bad" in agent.log() and "what was known of endpoints is lost" in agent.log()
+    assert (agent.state / "health.bad").exists()
+    wait_until(lambda: sorted(each(agent, "ten", "state")) == ["down"] * 3 + ["up"] * 7, "it finds out for itself")

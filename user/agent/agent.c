@@ -234,7 +234,9 @@ static enum fl_exit start(struct fl_agent *agent)
 	if (r < 0)
 		fl_log(FL_LOG_WARNING, "agent", "cannot give up privileges, running with all",
 			FL_ERR(r));
-	if (fl_checker_start(&agent->loop, agent->health, &agent->checker) < 0 ||
+	if (fl_health_keeper_start(&agent->loop, agent->health, agent->config->state_dir,
+		    &agent->health_keeper) < 0 ||
+		fl_checker_start(&agent->loop, agent->health, &agent->checker) < 0 ||
 		fl_registry_set_start(&agent->registries, &agent->loop, agent->config,
 			fl_agent_published, agent) < 0) {
 		fl_log(FL_LOG_ERROR, "agent", "not started: out of memory");
@@ -265,6 +267,7 @@ static void stop(struct fl_agent *agent)
 	fl_dns_server_stop(agent->dns);
 	fl_registry_set_stop(&agent->registries);
 	fl_checker_stop(agent->checker);
+	fl_health_keeper_stop(agent->health_keeper);
 	if (agent->links)
 		fl_links_stop(agent->links);
 	if (agent->routes)

@@ -116,6 +116,7 @@ void fl_health_forget(struct fl_health *health, struct fl_ward *ward, struct fl_
 	HASH_DELETE(hh, ward->entries, entry);
 	free_entry(entry);
 	health->count--;
+	health->version++;
 	if (!ward->entries)
 		free_ward(health, ward);
 }
@@ -187,6 +188,7 @@ static int set(struct fl_health *health, const struct fl_health_key *key,
 	entry->signals = *signals;
 	if (changed || r > 0)
 		mark(health, ward);
+	health->version += changed;
 	if (changed && health->changed)
 		health->changed(health->context);
 	return 0;
@@ -352,6 +354,11 @@ const struct fl_signals *fl_health_signals(
 bool fl_health_is_stale(const struct fl_health *health)
 {
 	return health->dirty;
+}
+
+uint64_t fl_health_version(const struct fl_health *health)
+{
+	return health->version;
 }
 
 size_t fl_health_count(const struct fl_health *health)

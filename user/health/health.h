@@ -88,5 +88,7 @@ const struct fl_signals *fl_health_signals(
 /** Whether something changed that nobody was called for, such as the detail of a verdict
  * that stands: a snapshot would show it. For whoever looks once in a while. */
 bool fl_health_is_stale(const struct fl_health *health);
+/** Grows whenever a signal changed or an entry was forgotten; 0 = never. */
+uint64_t fl_health_version(const struct fl_health *health);
 /** How many endpoints have an entry. */
 size_t fl_health_count(const struct fl_health *health);
