@@ -17,6 +17,7 @@
 #include "lib/choose.h"
 #include "lib/exit.h"
 #include "lib/sock.h"
+#include "lib/watch.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -38,11 +39,6 @@ static __always_inline void take_ipv6(const struct bpf_sock_addr *ctx, struct fl
 	ret->word[1] = ctx->user_ip6[1];
 	ret->word[2] = ctx->user_ip6[2];
 	ret->word[3] = ctx->user_ip6[3];
-}
-
-static __always_inline enum fl_family family_of(const struct fl_ip *ip)
-{
-	return !ip->word[0] && !ip->word[1] && ip->word[2] == bpf_htonl(0xffff) ? FL_IPV4 : FL_IPV6;
 }
 
 static __always_inline void put(struct bpf_sock_addr *ctx, enum fl_family socket_family,
@@ -69,6 +65,7 @@ static __always_inline void remember_connected(struct bpf_sock_addr *ctx, const 
 
 	if (!kept)
 		return;
+	watch_forget(kept);
 	kept->endpoint = c->addr;
 	kept->frontend = *frontend;
 	kept->endpoint_port = c->port;
@@ -76,12 +73,17 @@ static __always_inline void remember_connected(struct bpf_sock_addr *ctx, const 
 	kept->endpoint_id = c->endpoint;
 	kept->service_id = c->service;
 	kept->proto = (__u8)ctx->protocol;
-	kept->begun = bpf_ktime_get_ns();
+	watch_connect(kept);
 }
 
 /* A socket that was connected through us and connects elsewhere shows that. */
 static __always_inline void forget_connected(struct bpf_sock_addr *ctx)
 {
+	struct fl_sock *kept = bpf_sk_storage_get(&fl_sockets, ctx->sk, 0, 0);
+
+	if (!kept)
+		return;
+	watch_forget(kept);
 	bpf_sk_storage_delete(&fl_sockets, ctx->sk);
 }
 
@@ -128,7 +130,9 @@ static __always_inline int choose(struct bpf_sock_addr *ctx, enum fl_family sock
 		return -FL_PASS_PROTOCOL;
 	if (!choose_frontend(addr, port, proto, c))
 		return -FL_PASS_NO_SERVICE;
-	return choose_endpoint(ctx, socket_family, family_of(addr), port, c);
+	/* A socket of IPv4 can speak to no endpoint of IPv6; one of IPv6 can to both. */
+	return choose_endpoint(
+		sock_ip_family(addr), socket_family == FL_IPV4 ? FL_IPV4 : FL_FAMILIES, port, c);
 }
 
 static __always_inline int verdict(int err)

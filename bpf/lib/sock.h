@@ -16,3 +16,9 @@ static __always_inline bool sock_ip_equal(const struct fl_ip *a, const struct fl
 	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
 	       a->word[3] == b->word[3];
 }
+
+/** ::ffff:a.b.c.d is IPv4. */
+static __always_inline enum fl_family sock_ip_family(const struct fl_ip *ip)
+{
+	return !ip->word[0] && !ip->word[1] && ip->word[2] == bpf_htonl(0xffff) ? FL_IPV4 : FL_IPV6;
+}

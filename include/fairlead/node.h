@@ -66,14 +66,14 @@ struct fl_pool_tier {
 /** First row of a pool: immutable, like all of it, while a service names it. */
 struct fl_pool_head {
 	struct fl_pool_tier tier[FL_TIERS];
-	__u8 balance;     /**< enum fl_balance */
-	__u8 key;         /**< enum fl_key */
-	__u8 share[2];    /**< percent of choices that stay in tier 0 and, of the rest, tier 1,
+	__u8 balance;         /**< enum fl_balance */
+	__u8 key;             /**< enum fl_key */
+	__u8 share[2];        /**< percent of choices that stay in tier 0 and, of the rest, tier 1,
 			     * however loaded they are; 100 where there are enough of them */
-	__u16 spill;      /**< a near endpoint with so many percent of the load of a farther one
+	__u16 spill;          /**< a near endpoint with so many percent of the load of a farther one
 			     * is passed over; 0 = off */
-	__u8 max_ejected; /**< percent of members that may be ejected at once, one always */
-	__u8 unused;
+	__u8 max_ejected;     /**< percent of members that may be ejected at once, one always */
+	__u8 panic;           /**< percent of members that must be left, even of one; 0 = off */
 	__u16 max_fails;      /**< failed connects within fail_timeout_s that eject; 0 = never */
 	__u16 fail_timeout_s; /**< also how long the first ejection lasts */
 	__u32 affinity_s;     /**< a network namespace keeps its endpoint for so long; 0 = off */
@@ -140,12 +140,14 @@ struct fl_live_row {
 			 * tries, which moves it on; cleared when that succeeded */
 	__u64 failed;  /**< nanosecond of the last failure, from which `penalty` decays */
 	__u32 penalty; /**< of FL_LEAST_CONNECTIONS and FL_P2C, in connections, at `failed` */
-	__u32 connect_us; /**< time to connect, smoothed by 1/8 (RFC 6298's SRTT) */
-	__u32 srtt_us;    /**< round trip that TCP measured, smoothed by 1/8 */
-	__u16 ejections;  /**< in a row: each makes the next longer */
-	__u8 fault;       /**< enum fl_fault of the last failure */
-	__u8 trial;       /**< that connection is under way; others wait for it */
-	__u64 unused[2];
+	__u32 connect_us;    /**< time to connect, smoothed by 1/8 (RFC 6298's SRTT) */
+	__u32 srtt_us;       /**< round trip that TCP measured, smoothed by 1/8 */
+	__u16 ejections;     /**< in a row: each makes the next longer */
+	__u8 fault;          /**< enum fl_fault of the last failure */
+	__u8 trial;          /**< that connection is under way; others wait for it */
+	__u64 returned;      /**< nanosecond of the last return from an ejection */
+	__u32 ejected_times; /**< since the endpoint has its number */
+	__u32 unused;
 
 	__u64 connects; /**< begun */
 	__u64 established;
@@ -161,6 +163,8 @@ _Static_assert(sizeof(struct fl_live_row) == 128, "row layout is ABI");
 struct fl_histograms {
 	__u32 connect[FL_LATENCY_BUCKETS]; /**< time to connect */
 	__u32 rtt[FL_LATENCY_BUCKETS];     /**< srtt when established and when closed */
+	__u64 connect_us;                  /**< sum of what `connect` counts */
+	__u64 rtt_us;                      /**< sum of what `rtt` counts */
 };
 #define FL_LATENCY_BOUND_US(bucket) (32u << (bucket))
 
@@ -174,13 +178,16 @@ struct fl_sock {
 	__be16 frontend_port;
 	__u32 endpoint_id; /**< 0 = nothing is remembered */
 	__u32 service_id;
-	__u8 counted; /**< in fl_live_row.open */
-	__u8 proto;   /**< IPPROTO_TCP or IPPROTO_UDP */
+	__u8 proto; /**< IPPROTO_TCP or IPPROTO_UDP */
 	__u8 established;
-	__u8 pad;
-	__u64 begun;       /**< nanosecond of connect(2) */
-	__u32 retransmits; /**< counted so far */
-	__u32 pad2;
+	__u8 pad[2];
+	/** Of TCP: nanosecond of connect(2), and from the SYN on of that; 0 = nothing is under way,
+	 * nor established. */
+	__u64 begun;
+	__u32 retransmits; /**< of the connection that are counted */
+	/** The endpoint in whose fl_live_row.open the socket counts, 0 = none. Whoever exchanges it for
+	 * another takes the count off. */
+	__u32 counted;
 };
 _Static_assert(sizeof(struct fl_sock) == 64, "value layout is ABI");
 

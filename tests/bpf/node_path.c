@@ -366,7 +366,7 @@ Test(node_path, all_or_none)
 	config.node_cgroup = "/tmp";
 	fl_node_path_start(kernel, &config, &path);
 	cr_expect_not(path.enabled);
-	cr_expect(strstr(path.reason, "cannot attach node_connect4 to /tmp: it is no cgroup"), "%s", path.reason);
+	cr_expect(strstr(path.reason, "cannot attach node_watch to /tmp: it is no cgroup"), "%s", path.reason);
 	cr_expect_eq(link_of("node-connect4"), 0);
 	cr_expect_eq(link_of("node-getpeername6"), 0);
 	config.node_cgroup = "/nowhere";

@@ -56,10 +56,7 @@ class Server:
             except OSError:
                 return
             sock.setblocking(False)
-            try:
-                sock.send(f"{self.name}\n".encode())
-            except OSError:
-                pass  # a probe that is gone already; the read tells
+            sock.send(f"{self.name}\n".encode())
             self.selector.register(sock, selectors.EVENT_READ, functools.partial(
                 self.converse, {"rest": b"", "id": None}))
 

@@ -147,7 +147,7 @@ def test_what_keeps_it_from_working_is_said(net):
                   more="node_path: { enabled: true, cgroup: /proc }\n")
     agent.start()
     status = agent.cli("status")["node_path"]
-    assert status["enabled"] is False and "node_connect4" in status["reason"], status
+    assert status["enabled"] is False and "node_watch" in status["reason"], status
     wait_until(lambda: "no node path" in agent.log(), "the log tells")
     agent.stop()
     agent.run_once("--detach")

@@ -61,6 +61,8 @@ static void set_flags(struct fl_service *service, const char *flags)
 		service->forward = FL_IPIP;
 	if (strstr(flags, "slots"))
 		service->slots = 1021;
+	if (strstr(flags, "calm"))
+		service->max_fails = 0;
 	if (strstr(flags, "panic"))
 		service->panic_percent = 30;
 	if (strstr(flags, "p2c"))

@@ -23,7 +23,8 @@ struct fl_snapshot *test_snapshot(uint64_t generation, struct fl_service **servi
 /**
  * A snapshot in one line, of no more than 8 services with semicolons between:
  * "web 10.0.0.1:80/tcp = 192.0.2.1 192.0.2.2*3; dns+move 10.0.0.1:53/udp = 192.0.2.1". The
- * name may be followed by +move (`udp: move`), +ipip, +slots (1021), +panic (30 %) and
+ * name may be followed by +move (`udp: move`), +ipip, +slots (1021), +panic (30 %), +calm (never
+ * ejects) and
  * +zone (of the first endpoint).
  */
 struct fl_snapshot *test_snapshot_parse(const char *text);

@@ -128,12 +128,7 @@ static bool are_equal(const struct fl_limits *a, const struct fl_limits *b)
 	       a->flows == b->flows;
 }
 
-/* Of other limits, or an older ABI. */
-static bool must_migrate(const struct fl_maps *maps, const struct fl_limits *limits)
-{
-	return maps->meta->abi != FL_ABI_VERSION || !are_equal(&maps->limits, limits);
-}
-
+/* Other limits than those the pinned maps were made for. */
 static int migrate(
 	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
 {
@@ -150,9 +145,7 @@ static int migrate(
 	if (r == 0)
 		r = fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
 	if (r == 0)
-		fl_log(FL_LOG_INFO, "kernel",
-			"maps of other limits or an older version: made anew, with all that was in "
-			"them",
+		fl_log(FL_LOG_INFO, "kernel", "limits differ from those in use: maps made anew",
 			FL_UINT("services", config->limits.services),
 			FL_UINT("endpoints", config->limits.endpoints),
 			FL_UINT("slots", config->limits.slots),
@@ -172,7 +165,7 @@ static int open_maps(
 		r = make_maps(config, failure);
 	if (r == 0)
 		r = fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
-	if (r == 0 && must_migrate(&kernel->maps, &config->limits)) {
+	if (r == 0 && !are_equal(&kernel->maps.limits, &config->limits)) {
 		/* One of a start that was killed must end before another begins. */
 		r = fl_migration_end(TAKE_PTR(kernel->migration), &kernel->maps);
 		if (r == 0)

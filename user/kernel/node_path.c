@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bpf/sock_connect.skel.h"
+#include "bpf/sock_watch.skel.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "kernel/canary.h"
@@ -26,6 +27,8 @@ static const struct fl_node_hook hooks[] = {
 	{ "node-recvmsg6", "node_recvmsg6", BPF_CGROUP_UDP6_RECVMSG },
 	{ "node-getpeername4", "node_getpeername4", BPF_CGROUP_INET4_GETPEERNAME },
 	{ "node-getpeername6", "node_getpeername6", BPF_CGROUP_INET6_GETPEERNAME },
+	{ "node-watch", "node_watch", BPF_CGROUP_SOCK_OPS },
+	{ "node-release", "node_release", BPF_CGROUP_INET_SOCK_RELEASE },
 };
 #define HOOK_COUNT (sizeof(hooks) / sizeof(hooks[0]))
 
@@ -86,6 +89,17 @@ static int put_connect(const struct fl_kernel *kernel, const struct fl_config *c
 	return r;
 }
 
+static int put_watch(const struct fl_kernel *kernel, const struct fl_config *config, int cgroup,
+	const struct fl_node_path *path, struct fl_failure *failure)
+{
+	struct sock_watch *object = sock_watch__open();
+	int r = object ? put_object(kernel, config, object->obj, cgroup, path, failure)
+		       : fl_libbpf_log_explain(failure, -errno);
+
+	sock_watch__destroy(object);
+	return r;
+}
+
 static int open_cgroup(const struct fl_config *config, char path[256], struct fl_failure *failure)
 {
 	int fd;
@@ -112,6 +126,9 @@ static int start(const struct fl_kernel *kernel, const struct fl_config *config,
 	if (cgroup < 0)
 		return cgroup;
 	r = prepare_maps(kernel, config, &ret->maps, failure);
+	/* Whoever counts is there before what is counted. */
+	if (r == 0)
+		r = put_watch(kernel, config, cgroup, ret, failure);
 	if (r == 0)
 		r = put_connect(kernel, config, cgroup, ret, failure);
 	if (r == 0 && !fl_canary_sings(kernel, cgroup)) {
