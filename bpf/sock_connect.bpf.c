@@ -130,9 +130,7 @@ static __always_inline int choose(struct bpf_sock_addr *ctx, enum fl_family sock
 		return -FL_PASS_PROTOCOL;
 	if (!choose_frontend(addr, port, proto, c))
 		return -FL_PASS_NO_SERVICE;
-	/* A socket of IPv4 can speak to no endpoint of IPv6; one of IPv6 can to both. */
-	return choose_endpoint(
-		sock_ip_family(addr), socket_family == FL_IPV4 ? FL_IPV4 : FL_FAMILIES, port, c);
+	return choose_endpoint(ctx, socket_family, sock_ip_family(addr), port, c);
 }
 
 static __always_inline int verdict(int err)

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-#include "lib/slots.h"
+#include "lib/choose_affinity.h"
+#include "lib/choose_key.h"
 
 /**
  * @file choose.h
  * Which endpoint a connection of this node gets, at the moment it begins.
+ *
+ * The service's pool says how (choose_pool.h reads it, choose_pick.h has the algorithms);
+ * without one, slots of the service's table are drawn.
  */
 
 struct choice {
@@ -36,48 +40,79 @@ static __always_inline bool choose_frontend(
 	return true;
 }
 
-/** Slots are as many as weights ask for: an even draw among them is a weighted one among
- * endpoints. @return an id; 0 = none */
-static __always_inline __u32 choose_draw(fl_region region)
+/**
+ * Slots are as many as weights ask for: an even draw among them is a weighted one among
+ * endpoints. For services that have no pool. @return an endpoint, 0 = none
+ */
+static __always_inline __u32 choose_slot(struct pick *p)
 {
-	__u32 slot, index;
-	fl_slot value;
+	for (int draw = 0; draw < CHOOSE_DRAWS; draw++) {
+		__u32 slot, index, endpoint, found;
+		fl_slot value;
 
-	if (slot_lookup(region, bpf_get_prandom_u32(), &slot, &index, &value))
-		return 0;
-	return fl_slot_now(value);
+		if (slot_lookup(p->region, bpf_get_prandom_u32(), &slot, &index, &value))
+			return 0;
+		endpoint = fl_slot_now(value);
+		found = candidate_check(endpoint, p->service, p->only, false, p->now);
+		if (found == CANDIDATE_GOOD)
+			return endpoint;
+		if (found == CANDIDATE_EJECTED)
+			p->last_resort = endpoint;
+	}
+	return p->last_resort;
+}
+
+static __always_inline __u32 choose_by(struct bpf_sock_addr *ctx, enum fl_family socket_family,
+	const struct fl_pool_head *head, struct pick *p)
+{
+	p->netns = bpf_get_netns_cookie(ctx);
+	p->keyed = head->balance == FL_MAGLEV && head->key != FL_KEY_RANDOM;
+	if (p->keyed)
+		p->hash = key_hash(ctx, socket_family, head->key, p->netns);
+	return head->affinity_s ? affinity_pick(p, head->affinity_s) : pick_from_pool(p);
+}
+
+static __always_inline bool choose_begin(struct pick *p, enum fl_family family)
+{
+	struct fl_service_row *service = service_row(p->service);
+	struct fl_node_service_row *row = bpf_map_lookup_elem(&fl_node_services, &p->service);
+
+	if (!service || !row)
+		return false;
+	p->now = bpf_ktime_get_ns();
+	p->family = family;
+	p->region = READ_ONCE(service->region[family]);
+	p->pool = READ_ONCE(row->pool[family]);
+	return true;
 }
 
 /**
- * @param family  of the frontend
- * @param only    constant; FL_FAMILIES = an endpoint of any family will do
+ * @param socket_family  constant. A socket of IPv4 can speak to no endpoint of IPv6; one of
+ *                       IPv6 can to both
+ * @param family         of the frontend
  * @return 0 or a negative reason
  */
-static __always_inline int choose_endpoint(
-	enum fl_family family, enum fl_family only, __be16 port, struct choice *c)
+static __always_inline int choose_endpoint(struct bpf_sock_addr *ctx, enum fl_family socket_family,
+	enum fl_family family, __be16 port, struct choice *c)
 {
-	struct fl_service_row *service = service_row(c->service);
-	fl_region region;
+	struct pick p = { .service = c->service,
+		.only = socket_family == FL_IPV4 ? FL_IPV4 : FL_FAMILIES,
+		.tcp = ctx->protocol == IPPROTO_TCP };
+	const struct fl_pool_head *head;
+	struct fl_endpoint_row *endpoint;
 
-	if (!service)
+	if (!choose_begin(&p, family))
 		return -FL_DROP_INTERNAL;
-	region = READ_ONCE(service->region[family]);
-	if (!region_size(region))
+	head = p.pool ? pool_head(p.pool) : NULL;
+	if (!head && !region_size(p.region))
 		return -FL_DROP_NO_TABLE;
-	for (int draw = 0; draw < CHOOSE_DRAWS; draw++) {
-		__u32 id = choose_draw(region);
-		struct fl_endpoint_row *endpoint = endpoint_row(id);
-
-		if (!id || !endpoint || endpoint->state != FL_UP)
-			continue;
-		if (only != FL_FAMILIES && endpoint->family != only)
-			continue;
-		c->endpoint = id;
-		c->addr = endpoint->addr;
-		c->port = endpoint->port ? endpoint->port : port;
-		return 0;
-	}
-	return -FL_DROP_NO_ENDPOINT;
+	c->endpoint = head ? choose_by(ctx, socket_family, head, &p) : choose_slot(&p);
+	endpoint = endpoint_row(c->endpoint);
+	if (!c->endpoint || !endpoint)
+		return -FL_DROP_NO_ENDPOINT;
+	c->addr = endpoint->addr;
+	c->port = endpoint->port ? endpoint->port : port;
+	return 0;
 }
 
 static __always_inline void choose_count(const struct choice *c)

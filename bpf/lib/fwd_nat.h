@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include "lib/answers.h"
 #include "lib/clock.h"
 #include "lib/count.h"
 #include "lib/flow.h"
@@ -74,9 +75,12 @@ static __always_inline int nat_forward(struct pkt *p, bool explain)
 
 	rewrite(p, &c.flow);
 	err = frame_send(p, &hop);
-	if (!err)
-		count_forward(p, c.opened);
-	return err;
+	if (err)
+		return err;
+	count_forward(p, c.opened);
+	if (c.opened && p->proto == IPPROTO_TCP)
+		answers_count(p->endpoint, ANSWER_OPENING);
+	return 0;
 }
 
 /** A packet that is for no frontend: perhaps the answer of an endpoint. */
@@ -108,6 +112,9 @@ static __always_inline int nat_reply(struct pkt *p, bool explain)
 	key = entry->to;
 	if (explain)
 		return -FL_SENT_REPLY;
+	if (!entry->flags && p->proto == IPPROTO_TCP)
+		answers_count(
+			p->endpoint, p->tcp_flags & TCP_RST ? ANSWER_REFUSED : ANSWER_ANSWERED);
 	nat_touch(entry, p->proto, p->tcp_flags, clock_packet_s());
 	err = hop_ask(p->ctx, &key, p->family, p->ip_len, &hop);
 	if (err && err != -FL_PASS_NEIGHBOUR)

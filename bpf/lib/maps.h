@@ -72,6 +72,14 @@ struct {
 
 MAP_ARRAY(fl_nat_used, struct fl_nat_used_row, FL_ENDPOINTS_DEFAULT, BPF_F_MMAPABLE);
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FL_ENDPOINTS_DEFAULT);
+	__type(key, __u32);
+	__type(value, struct fl_answers);
+} fl_answers SEC(".maps");
+
 /** Not preallocated, since it is large and mostly empty; an insert that fails
  * for lack of memory counts as a loss, as the slot rules have it. */
 struct {

@@ -16,7 +16,8 @@
  * those of CLOCK_BOOTTIME, cut to 32 bits.
  */
 
-#define FL_ABI_VERSION 1
+/** 2 has `answers` in addition. */
+#define FL_ABI_VERSION 2
 
 /** An address: IPv6, or IPv4 as ::ffff:a.b.c.d. Network byte order. */
 struct fl_ip {
@@ -201,6 +202,16 @@ struct fl_nat_used_row {
 	__u32 udp;
 };
 
+/** Value of `answers` (hash, by endpoint, made by its first one): what became of TCP openings
+ * that nat sent there. Counts wrap. */
+struct fl_answers {
+	__u32 openings;
+	__u32 answered; /**< first answer: anything but RST */
+	__u32 refused;  /**< first answer: RST */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct fl_answers) == 16, "value layout is ABI");
+
 /** Seconds a silent nat flow lives, by what has been seen of it. TCP: RFC 5382
  * REQ-5 (established 2 h 4 min, transitory 4 min); UDP: RFC 4787 REQ-5. */
 #define FL_NAT_TCP_OPENING_S     60
@@ -337,6 +348,7 @@ struct fl_meta_row {
 	X(nexthops)                                                                                \
 	X(nat)                                                                                     \
 	X(nat_used)                                                                                \
+	X(answers)                                                                                 \
 	X(pins)                                                                                    \
 	X(opening)                                                                                 \
 	X(pressure)                                                                                \

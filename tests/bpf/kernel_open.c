@@ -246,7 +246,7 @@ struct damage {
 Test(kernel_open, maps_that_do_not_fit_are_refused)
 {
 	static const struct damage rows[] = {
-		{ "another ABI", damage_abi, "another layout (ABI 2; this one has 1)" },
+		{ "another ABI", damage_abi, "another layout (ABI 3; this one has 2)" },
 		{ "limits that are not true", damage_limits,
 			"the pinned map endpoints has 4097 rows" },
 		{ "a map is missing", damage_set, "incomplete: the map slots is not pinned" },

@@ -177,6 +177,20 @@ Test(migration, what_the_old_programs_did_meanwhile_follows)
 	fl_maps_close(&old);
 }
 
+/* ABI 1 had no `answers`. */
+Test(migration, maps_of_an_older_version_are_taken_over)
+{
+	kernel->maps.meta->abi = 1;
+	cr_assert_eq(unlink(TEST_BPFFS "/maps/answers"), 0);
+	reopen();
+	cr_expect_eq(kernel->maps.meta->abi, FL_ABI_VERSION);
+	cr_expect_geq(kernel->maps.fd[FL_MAP_answers], 0);
+	cr_expect(has_pin(1));
+	cr_expect(has_nat(2));
+	cr_expect(is_served());
+	end();
+}
+
 Test(migration, a_start_that_was_killed_is_brought_to_its_end)
 {
 	struct fl_maps old;

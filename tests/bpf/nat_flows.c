@@ -199,6 +199,37 @@ Test(nat_flows, tcp)
 	edge_check_sum();
 }
 
+/** What openings met is counted once for each, whatever follows. */
+Test(nat_flows, answers)
+{
+	static const struct {
+		struct story story;
+		struct fl_answers answers;
+	} rows[] = {
+		{ { "answered", "SsAaAa", "1c1c1c", "+" }, { 1, 1, 0, 0 } },
+		{ { "refused", "SrA", "1c1", "+" }, { 1, 0, 1, 0 } },
+		{ { "silence, and the SYN again", "SSS", "111", "+" }, { 1, 0, 0, 0 } },
+		{ { "answered, later reset", "SsAr", "1c1c", "+" }, { 1, 1, 0, 0 } },
+		{ { "the port is used again", "SsAFfSr", "1c11c1c", "+    +" }, { 2, 1, 1, 0 } },
+		{ { "no endpoint", "dS", " e", "" }, { 0, 0, 0, 0 } },
+	};
+
+	edge_open(NULL);
+	for (size_t family = 0; family < 2; family++)
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			struct fl_answers before = edge_answers(families[family].first), after;
+
+			tell(&families[family], &rows[i].story);
+			after = edge_answers(families[family].first);
+			cr_expect_eq(after.openings - before.openings, rows[i].answers.openings,
+				"%s", rows[i].story.name);
+			cr_expect_eq(after.answered - before.answered, rows[i].answers.answered,
+				"%s", rows[i].story.name);
+			cr_expect_eq(after.refused - before.refused, rows[i].answers.refused, "%s",
+				rows[i].story.name);
+		}
+}
+
 /** Send a datagram. @return the endpoint's number, or 0 when it was not sent */
 static int datagram(const char *row, uint16_t sport, struct tuple *ret)
 {

@@ -62,8 +62,10 @@ class Net(labnet.Lab):
 
     def serve(self, servers, port=PORT):
         """Start a talking server (peers.py) on each of web-1 … web-`servers`."""
-        for n in range(1, servers + 1):
-            self.peer(f"web-{n}", "serve", f"web-{n}", port)
+        return {n: self.serve_one(n, port) for n in range(1, servers + 1)}
+
+    def serve_one(self, n, port=PORT):
+        return self.peer(f"web-{n}", "serve", f"web-{n}", port)
 
     def peer(self, role, *arguments):
         """Start peers.py in a namespace, and wait until a server is ready."""

@@ -56,7 +56,10 @@ class Server:
             except OSError:
                 return
             sock.setblocking(False)
-            sock.send(f"{self.name}\n".encode())
+            try:
+                sock.send(f"{self.name}\n".encode())
+            except OSError:
+                pass  # a probe that is gone already; the read tells
             self.selector.register(sock, selectors.EVENT_READ, functools.partial(
                 self.converse, {"rest": b"", "id": None}))
 

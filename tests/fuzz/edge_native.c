@@ -44,6 +44,7 @@ void edge_native_open(void)
 	ARRAY(fl_meta, 1);
 	HASH(fl_tx_ports, 4);
 	ARRAY(fl_nat_used, WORLD_ENDPOINTS);
+	HASH(fl_answers, WORLD_ENDPOINTS);
 	HASH(fl_pins, 256);
 	HASH(fl_opening, 256);
 	ARRAY(fl_pressure, 1);

@@ -335,6 +335,15 @@ uint32_t edge_nat_used(uint32_t endpoint, uint8_t proto)
 	return proto == IPPROTO_TCP ? row.tcp : row.udp;
 }
 
+struct fl_answers edge_answers(uint32_t endpoint)
+{
+	struct fl_answers row = { 0 };
+
+	bpf_map__lookup_elem(
+		edge->maps.fl_answers, &endpoint, sizeof(endpoint), &row, sizeof(row), 0);
+	return row;
+}
+
 uint32_t edge_nat_entries(void)
 {
 	uint32_t i, count = 0;

@@ -72,6 +72,8 @@ void edge_nat_place(uint32_t count, const int tables[]);
 /** A table that is not placed yet. The caller closes it. */
 int edge_nat_table_new(uint32_t size);
 uint32_t edge_nat_used(uint32_t endpoint, uint8_t proto);
+/** Zeroes when nothing was opened there. */
+struct fl_answers edge_answers(uint32_t endpoint);
 /** Entries over all generations. */
 uint32_t edge_nat_entries(void);
 

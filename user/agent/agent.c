@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "agent/notify.h"
+#include "agent/passive.h"
 #include "agent/privileges.h"
 #include "agent/state.h"
 #include "core/cleanup.h"
@@ -77,8 +78,12 @@ static void on_tick(uv_timer_t *timer)
 	int next_ms = fl_nat_tick(&agent->kernel->maps, fl_clock_boot_s(), &failure), r;
 
 	end_migration(agent);
+	if (!agent->applying.snapshot)
+		fl_passive_tick(agent->passive, agent, fl_clock_boot_s());
 	if (next_ms < 0)
 		say_failure("the nat table cannot grow", &failure);
+	if (fl_health_is_stale(agent->health))
+		fl_agent_schedule(agent);
 	/* Tables that wait would be built for the snapshot that is being replaced. */
 	r = agent->applying.snapshot ? 0 : fl_writer_tick(agent->writer, fl_clock_boot_s());
 	if (r < 0)
@@ -130,6 +135,9 @@ static int open_kernel(struct fl_agent *agent, struct fl_failure *failure)
 	if (r < 0)
 		return r;
 	agent->generation = agent->kernel->maps.meta->generation;
+	agent->passive = fl_passive_new(agent->kernel->maps.limits.endpoints);
+	if (!agent->passive)
+		return fl_fail(failure, -ENOMEM, "out of memory");
 	return fl_writer_new(&agent->kernel->maps, failure, &agent->writer);
 }
 
@@ -226,8 +234,11 @@ static enum fl_exit start(struct fl_agent *agent)
 	if (r < 0)
 		fl_log(FL_LOG_WARNING, "agent", "cannot give up privileges, running with all",
 			FL_ERR(r));
-	if (fl_registry_set_start(&agent->registries, &agent->loop, agent->config,
-		    fl_agent_published, agent) < 0) {
+	if (fl_health_keeper_start(&agent->loop, agent->health, agent->config->state_dir,
+		    &agent->health_keeper) < 0 ||
+		fl_checker_start(&agent->loop, agent->health, &agent->checker) < 0 ||
+		fl_registry_set_start(&agent->registries, &agent->loop, agent->config,
+			fl_agent_published, agent) < 0) {
 		fl_log(FL_LOG_ERROR, "agent", "not started: out of memory");
 		return FL_EXIT_KERNEL;
 	}
@@ -255,6 +266,8 @@ static void stop(struct fl_agent *agent)
 		fl_server_stop(agent->server);
 	fl_dns_server_stop(agent->dns);
 	fl_registry_set_stop(&agent->registries);
+	fl_checker_stop(agent->checker);
+	fl_health_keeper_stop(agent->health_keeper);
 	if (agent->links)
 		fl_links_stop(agent->links);
 	if (agent->routes)
@@ -270,6 +283,7 @@ static void release(struct fl_agent *agent)
 {
 	fl_agent_apply_done(agent);
 	fl_writer_free(agent->writer);
+	fl_passive_free(agent->passive);
 	fl_pools_free(agent->pools);
 	fl_node_path_stop(&agent->node_path);
 	fl_kernel_close(agent->kernel);

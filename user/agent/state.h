@@ -8,6 +8,8 @@
 #include "control/server.h"
 #include "control/view.h"
 #include "dns/server.h"
+#include "health/checker.h"
+#include "health/keeper.h"
 #include "health/overlay.h"
 #include "kernel/kernel.h"
 #include "kernel/links.h"
@@ -70,7 +72,10 @@ struct fl_agent {
 	struct fl_merger *merger;
 	struct fl_health *health;
 	struct fl_overlay *overlay;
-	bool wanted; /**< something was published since the last merge */
+	struct fl_passive *passive;
+	struct fl_health_keeper *health_keeper;
+	struct fl_checker *checker; /**< NULL = nothing is probed */
+	bool wanted;                /**< something was published since the last merge */
 	struct fl_applying applying;
 	struct fl_snapshot *applied; /**< NULL before the first */
 	uint64_t generation;         /**< of the snapshot applied */

@@ -20,6 +20,7 @@ void fl_agent_view(void *context, struct fl_view *ret)
 		.routes = agent->routes,
 		.node_path = &agent->node_path,
 		.registries = &agent->registries,
+		.checker = agent->checker,
 		.conflicts = &agent->conflicts,
 		.dns = agent->dns,
 		.apply = &agent->stats,

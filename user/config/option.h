@@ -125,6 +125,10 @@ bool fl_node_is_off(const struct fl_node *node);
 /** The row's field in the struct. */
 #define FL_FIELD(type, option, target) ((type *)((char *)(target) + (option)->offset))
 
+/** A number of the field's size; and back. */
+void fl_store_integer(const struct fl_option *option, void *target, int64_t value);
+int64_t fl_load_integer(const struct fl_option *option, const void *target);
+
 /** Write a text as YAML: plain where every reader takes it for a text. */
 void fl_print_text(const char *text, FILE *out);
 /** The printed value. @return to be freed, "" = not set; NULL when out of memory */
@@ -132,7 +136,9 @@ char *fl_option_text(const struct fl_option *option, const void *target);
 
 /* types.c: single values */
 extern const struct fl_option_type fl_type_text, fl_type_path, fl_type_label, fl_type_integer,
-	fl_type_word, fl_type_flag, fl_type_duration, fl_type_mode, fl_type_opaque;
+	fl_type_word, fl_type_flag, fl_type_mode, fl_type_opaque;
+/* durations.c: in seconds, and in milliseconds */
+extern const struct fl_option_type fl_type_duration, fl_type_millis;
 /* network.c: addresses and interfaces */
 extern const struct fl_option_type fl_type_listen, fl_type_interfaces, fl_type_addresses,
 	fl_type_prefixes, fl_type_ports, fl_type_tunnel_source, fl_type_domain;
@@ -141,5 +147,9 @@ extern const struct fl_option_type fl_type_service_name, fl_type_frontends, fl_t
 	fl_type_endpoint_address, fl_type_services, fl_type_registries;
 /* consul_types.c: where a Consul is, and what is read of it */
 extern const struct fl_option_type fl_type_url, fl_type_urls, fl_type_kv;
-/* registration_types.c: what a service says of itself in a registry */
-extern const struct fl_option_type fl_type_texts, fl_type_pairs, fl_type_check;
+/* registration_types.c: texts and pairs of them */
+extern const struct fl_option_type fl_type_texts, fl_type_pairs;
+/* check_types.c: how endpoints are probed */
+extern const struct fl_option_type fl_type_check, fl_type_statuses, fl_type_source;
+/** What of a check needs the whole service, which has been read: adds errors. */
+void fl_read_check_of(struct fl_reader *reader, const struct fl_service *service);

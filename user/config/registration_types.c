@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Types of options that say how a service shall stand in a registry it is
- * written into: its tags, its metadata and the check that is handed on.
+ * Types of options that are texts and pairs of them: tags and metadata of a service
+ * that is written into a registry, commands and headers of a check.
  */
 #include "config/option.h"
 
@@ -160,63 +160,3 @@ static void print_pairs(const struct fl_option *option, const void *target, FILE
 }
 
 const struct fl_option_type fl_type_pairs = { describe_pairs, read_pairs, print_pairs };
-
-/* --------------------------------------------------------------------- check */
-
-static void describe_check(const struct fl_option *option, FILE *out)
-{
-	(void)option;
-	fputs("off, or a mapping with http: PATH, tcp: true, udp: true, grpc: NAME or exec: [...]",
-		out);
-}
-
-static bool has_one_kind(
-	struct fl_reader *reader, const struct fl_option *option, const struct fl_node *node,
-	const struct fl_check *check)
-{
-	int kinds = check->tcp + check->udp + !!check->http + !!check->grpc + !!check->exec_count;
-
-	if (kinds == 1)
-		return true;
-	return fl_read_error(reader, option, node, "%s, expected one of http, tcp, udp, grpc or exec",
-		kinds ? "more than one kind" : "no kind");
-}
-
-static bool read_check(struct fl_reader *reader, const struct fl_option *option,
-	const struct fl_node *node, void *target)
-{
-	struct fl_check *check = FL_FIELD(struct fl_check, option, target);
-	size_t errors = reader->problems->errors;
-
-	if (fl_node_is_off(node) || fl_node_is_null(node))
-		return true;
-	if (node->kind != FL_NODE_MAP)
-		return fl_read_refuse(reader, option, node, "does not fit");
-	check->line = node->key_line;
-	check->column = node->key_column;
-	fl_read_options(reader, FL_OF_CHECK, option->key, node, check);
-	return reader->problems->errors == errors && has_one_kind(reader, option, node, check);
-}
-
-/* "{ http: /healthz, interval: 2s, … }" */
-static void print_check(const struct fl_option *option, const void *target, FILE *out)
-{
-	const struct fl_check *check = FL_FIELD(struct fl_check, option, target);
-	bool some = false;
-
-	if (fl_check_probe(check) == FL_PROBE_NONE)
-		return;
-	for (const struct fl_option *row = fl_options; row->key; row++) {
-		char *value = row->of == FL_OF_CHECK ? fl_option_text(row, check) : NULL;
-
-		if (value && *value && strcmp(value, "false") != 0) {
-			fprintf(out, "%s%s: %s", some ? ", " : "{ ", strrchr(row->key, '.') + 1,
-				value);
-			some = true;
-		}
-		free(value);
-	}
-	fputs(" }", out);
-}
-
-const struct fl_option_type fl_type_check = { describe_check, read_check, print_check };

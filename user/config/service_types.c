@@ -233,19 +233,6 @@ static void describe_services(const struct fl_option *option, FILE *out)
 	fputs("a list of mappings with name, frontends and endpoints", out);
 }
 
-/* Checks are somebody else's to carry out, so there must be somebody. */
-static void refuse_unhanded_check(struct fl_reader *reader, const struct fl_service *service)
-{
-	const struct fl_check *check = &service->registration.check;
-
-	if (check->line && !service->registration.registry)
-		fl_problem_add(reader->problems,
-			(struct fl_place){ reader->file, check->line, check->column },
-			"services.check: known, not supported by this version unless the service "
-			"is registered, expected register: NAME beside it, or it to be absent or "
-			"off");
-}
-
 struct fl_service *fl_read_service(struct fl_reader *reader, const struct fl_node *node)
 {
 	size_t errors = reader->problems->errors;
@@ -264,7 +251,7 @@ struct fl_service *fl_read_service(struct fl_reader *reader, const struct fl_nod
 	service->column = node->column;
 	service->varies = reader->varies;
 	fl_read_options(reader, FL_OF_SERVICE, "services", node, service);
-	refuse_unhanded_check(reader, service);
+	fl_read_check_of(reader, service);
 	service->incomplete =
 		node->broken || reader->no_memory || reader->problems->errors != errors;
 	return service;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Types of options that are one value: texts, numbers, words, durations.
+ * Types of options that are one value: texts, numbers, words.
  */
 #include "config/option.h"
 
@@ -139,7 +139,7 @@ static int parse_integer(const char *text, int64_t *ret)
 	return 0;
 }
 
-static void store_integer(const struct fl_option *option, void *target, int64_t value)
+void fl_store_integer(const struct fl_option *option, void *target, int64_t value)
 {
 	switch (option->size) {
 	case 1:
@@ -153,7 +153,7 @@ static void store_integer(const struct fl_option *option, void *target, int64_t 
 	}
 }
 
-static int64_t load_integer(const struct fl_option *option, const void *target)
+int64_t fl_load_integer(const struct fl_option *option, const void *target)
 {
 	switch (option->size) {
 	case 1:
@@ -192,14 +192,14 @@ static bool read_integer(struct fl_reader *reader, const struct fl_option *optio
 			reader, option, node, "is known, not supported by this version");
 	if (r < 0 || value < option->min || value > option->max)
 		return fl_read_refuse(reader, option, node, "is out of range");
-	store_integer(option, target, value);
+	fl_store_integer(option, target, value);
 	return true;
 }
 
 /* 0 below the range is how a field says that it is not set. */
 static void print_integer(const struct fl_option *option, const void *target, FILE *out)
 {
-	int64_t value = load_integer(option, target);
+	int64_t value = fl_load_integer(option, target);
 
 	if (value >= option->min)
 		fprintf(out, "%lld", (long long)value);
@@ -237,104 +237,6 @@ static void print_mode(const struct fl_option *option, const void *target, FILE 
 
 const struct fl_option_type fl_type_mode = { describe_mode, read_mode, print_mode };
 
-/* --------------------------------------------------------------- durations */
-
-static const struct {
-	char letter;
-	uint32_t seconds;
-} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
-#define UNITS (sizeof(units) / sizeof(units[0]))
-
-/* "90s", "15m", "1h30m", "0": each unit at most once, the largest first.
- * @return 0, -EINVAL, -ERANGE; -EDOM: a number without its unit */
-static int parse_duration(const char *text, int64_t *ret)
-{
-	int64_t total = 0;
-	size_t next = 0;
-
-	if (!*text)
-		return -EINVAL;
-	while (*text) {
-		size_t digits = strspn(text, "0123456789");
-		int64_t number = 0;
-		size_t unit = next;
-
-		if (!digits)
-			return -EINVAL;
-		if (digits > 9)
-			return -ERANGE;
-		for (size_t i = 0; i < digits; i++)
-			number = number * 10 + (text[i] - '0');
-		text += digits;
-		if (!*text && next == 0 && number == 0)
-			break; /* of whatever unit */
-		if (!*text)
-			return next == 0 ? -EDOM : -EINVAL;
-		while (unit < UNITS && units[unit].letter != *text)
-			unit++;
-		if (unit == UNITS)
-			return -EINVAL;
-		total += number * units[unit].seconds;
-		next = unit + 1;
-		text++;
-	}
-	*ret = total;
-	return 0;
-}
-
-static void put_duration(int64_t seconds, FILE *out)
-{
-	bool some = false;
-
-	for (size_t i = 0; i < UNITS; i++) {
-		int64_t number = seconds / units[i].seconds;
-
-		if (!number && (some || i + 1 < UNITS))
-			continue;
-		fprintf(out, "%lld%c", (long long)number, units[i].letter);
-		seconds -= number * units[i].seconds;
-		some = true;
-	}
-}
-
-static void describe_duration(const struct fl_option *option, FILE *out)
-{
-	fputs("a duration ", out);
-	put_duration(option->min, out);
-	fputc('-', out);
-	put_duration(option->max, out);
-	fputs(" with its unit (90s, 15m, 1h)", out);
-}
-
-static bool read_duration(struct fl_reader *reader, const struct fl_option *option,
-	const struct fl_node *node, void *target)
-{
-	int64_t seconds = 0;
-	int r;
-
-	if (!fl_read_is_text(reader, option, node))
-		return false;
-	r = parse_duration(node->text, &seconds);
-	if (r == -EDOM)
-		return fl_read_refuse(reader, option, node, "has no unit");
-	if (r == -EINVAL)
-		return fl_read_refuse(reader, option, node, "is no duration");
-	if (r < 0 || seconds < option->min || seconds > option->max)
-		return fl_read_refuse(reader, option, node, "is out of range");
-	store_integer(option, target, seconds);
-	return true;
-}
-
-static void print_duration(const struct fl_option *option, const void *target, FILE *out)
-{
-	int64_t seconds = load_integer(option, target);
-
-	if (seconds >= option->min) /* else it is not set, as above */
-		put_duration(seconds, out);
-}
-
-const struct fl_option_type fl_type_duration = { describe_duration, read_duration, print_duration };
-
 /* ------------------------------------------------------------------- words */
 
 static void describe_word(const struct fl_option *option, FILE *out)
@@ -368,7 +270,7 @@ static bool read_word(struct fl_reader *reader, const struct fl_option *option,
 		if (word->later)
 			return fl_read_refuse(
 				reader, option, node, "is known, not supported by this version");
-		store_integer(option, target, word->value);
+		fl_store_integer(option, target, word->value);
 		return true;
 	}
 	return fl_read_refuse(reader, option, node, "is none of what it can be");
@@ -376,7 +278,7 @@ static bool read_word(struct fl_reader *reader, const struct fl_option *option,
 
 static void print_word(const struct fl_option *option, const void *target, FILE *out)
 {
-	int64_t value = load_integer(option, target);
+	int64_t value = fl_load_integer(option, target);
 
 	for (const struct fl_word *word = option->words; word->text; word++)
 		if (word->value == value && !word->later) {

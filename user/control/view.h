@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 #include "dns/server.h"
+#include "health/checker.h"
 #include "kernel/links.h"
 #include "kernel/maps.h"
 #include "kernel/node_path.h"
@@ -40,6 +41,7 @@ struct fl_view {
 	struct fl_routes *routes; /**< NULL = no edge path */
 	const struct fl_node_path *node_path;
 	const struct fl_registry_set *registries;
+	const struct fl_checker *checker;    /**< NULL = nothing is probed */
 	const struct fl_problems *conflicts; /**< of the last merge */
 	const struct fl_dns_server *dns;     /**< NULL = off */
 	const struct fl_apply_stats *apply;

@@ -56,6 +56,7 @@ struct fl_health {
 	struct fl_ward *wards; /**< by name */
 	struct fl_ward *dirty; /**< in no order */
 	size_t count;          /**< of entries */
+	uint64_t version;      /**< see fl_health_version */
 	fl_health_changed changed;
 	void *context;
 };

@@ -116,6 +116,7 @@ void fl_health_forget(struct fl_health *health, struct fl_ward *ward, struct fl_
 	HASH_DELETE(hh, ward->entries, entry);
 	free_entry(entry);
 	health->count--;
+	health->version++;
 	if (!ward->entries)
 		free_ward(health, ward);
 }
@@ -137,15 +138,14 @@ void fl_health_free(struct fl_health *health)
 
 static void mark(struct fl_health *health, struct fl_ward *ward)
 {
-	if (!ward->dirty) {
-		ward->dirty = true;
-		ward->next_dirty = health->dirty;
-		health->dirty = ward;
-	}
-	if (health->changed)
-		health->changed(health->context);
+	if (ward->dirty)
+		return;
+	ward->dirty = true;
+	ward->next_dirty = health->dirty;
+	health->dirty = ward;
 }
 
+/* @return 1 = it is another one, 0 = as before, -ENOMEM */
 static int set_detail(struct fl_entry *entry, enum fl_source source, const char *detail)
 {
 	char *copy = NULL;
@@ -156,7 +156,7 @@ static int set_detail(struct fl_entry *entry, enum fl_source source, const char 
 		return -ENOMEM;
 	free(entry->details[source]);
 	entry->details[source] = copy;
-	return 0;
+	return 1;
 }
 
 static bool is_same(const struct fl_signals *a, const struct fl_signals *b)
@@ -174,18 +174,23 @@ static int set(struct fl_health *health, const struct fl_health_key *key,
 	struct fl_ward *ward = have_ward(health, key->service);
 	struct fl_entry *entry = ward ? have_entry(health, ward, key) : NULL;
 	bool changed;
+	int r;
 
 	if (!entry) {
 		if (ward && !ward->entries)
 			free_ward(health, ward);
 		return -ENOMEM;
 	}
-	if (set_detail(entry, source, detail) < 0)
-		return -ENOMEM;
+	r = set_detail(entry, source, detail);
+	if (r < 0)
+		return r;
 	changed = !is_same(&entry->signals, signals);
 	entry->signals = *signals;
-	if (changed)
+	if (changed || r > 0)
 		mark(health, ward);
+	health->version += changed;
+	if (changed && health->changed)
+		health->changed(health->context);
 	return 0;
 }
 
@@ -344,6 +349,16 @@ const struct fl_signals *fl_health_signals(
 	const struct fl_entry *entry = find(health, key);
 
 	return entry ? &entry->signals : NULL;
+}
+
+bool fl_health_is_stale(const struct fl_health *health)
+{
+	return health->dirty;
+}
+
+uint64_t fl_health_version(const struct fl_health *health)
+{
+	return health->version;
 }
 
 size_t fl_health_count(const struct fl_health *health)

@@ -85,5 +85,10 @@ const struct fl_verdict *fl_health_verdict(
 /** The signals of it. @return borrowed likewise; NULL = none */
 const struct fl_signals *fl_health_signals(
 	const struct fl_health *health, const struct fl_health_key *key);
+/** Whether something changed that nobody was called for, such as the detail of a verdict
+ * that stands: a snapshot would show it. For whoever looks once in a while. */
+bool fl_health_is_stale(const struct fl_health *health);
+/** Grows whenever a signal changed or an entry was forgotten; 0 = never. */
+uint64_t fl_health_version(const struct fl_health *health);
 /** How many endpoints have an entry. */
 size_t fl_health_count(const struct fl_health *health);

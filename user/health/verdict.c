@@ -154,10 +154,10 @@ bool fl_verdict_take(struct fl_verdict *v, const struct fl_judgement *judgement,
 	if (first || v->now.state != judgement->state)
 		v->since_ms = now_ms;
 	v->now = *judgement;
-	if (!changed)
-		return reweighed;
 	free(v->detail);
 	v->detail = copy_detail(detail);
+	if (!changed)
+		return reweighed;
 	remember(v, now_ms);
 	return true;
 }

@@ -90,7 +90,7 @@ struct fl_verdict {
 	struct fl_judgement now;
 	uint64_t
 		since_ms; /**< when `state` became what it is, CLOCK_REALTIME; 0 = no verdict yet */
-	char *detail;     /**< what was seen when state or cause changed; NULL = nothing */
+	char *detail;     /**< what was seen last; NULL = nothing */
 	struct fl_change history[FL_HISTORY_MAX]; /**< a ring: see fl_verdict_change */
 	uint32_t changes;                         /**< of state or cause, ever */
 };

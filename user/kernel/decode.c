@@ -374,6 +374,15 @@ static json_t *meta_value(const struct fl_maps *maps, const void *key, const voi
 		"frontends_epoch", (json_int_t)row->frontends_epoch);
 }
 
+static json_t *answers_value(const struct fl_maps *maps, const void *key, const void *value)
+{
+	const struct fl_answers *row = value;
+
+	(void)maps, (void)key;
+	return json_pack("{sI sI sI}", "openings", (json_int_t)row->openings, "answered",
+		(json_int_t)row->answered, "refused", (json_int_t)row->refused);
+}
+
 static const struct {
 	key_decoder *key;
 	value_decoder *value;
@@ -387,6 +396,7 @@ static const struct {
 	[FL_MAP_nexthops] = { index_key, nexthop_value },
 	[FL_MAP_nat] = { flow_key, nat_value },
 	[FL_MAP_nat_used] = { index_key, nat_used_value },
+	[FL_MAP_answers] = { index_key, answers_value },
 	[FL_MAP_pins] = { flow_key, pin_value },
 	[FL_MAP_opening] = { flow_key, pin_value },
 	[FL_MAP_pressure] = { index_key, pressure_value },

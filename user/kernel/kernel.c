@@ -128,7 +128,12 @@ static bool are_equal(const struct fl_limits *a, const struct fl_limits *b)
 	       a->flows == b->flows;
 }
 
-/* Other limits than those the pinned maps were made for. */
+/* Of other limits, or an older ABI. */
+static bool must_migrate(const struct fl_maps *maps, const struct fl_limits *limits)
+{
+	return maps->meta->abi != FL_ABI_VERSION || !are_equal(&maps->limits, limits);
+}
+
 static int migrate(
 	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
 {
@@ -145,7 +150,9 @@ static int migrate(
 	if (r == 0)
 		r = fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
 	if (r == 0)
-		fl_log(FL_LOG_INFO, "kernel", "limits differ from those in use: maps made anew",
+		fl_log(FL_LOG_INFO, "kernel",
+			"maps of other limits or an older version: made anew, with all that was in "
+			"them",
 			FL_UINT("services", config->limits.services),
 			FL_UINT("endpoints", config->limits.endpoints),
 			FL_UINT("slots", config->limits.slots),
@@ -165,7 +172,7 @@ static int open_maps(
 		r = make_maps(config, failure);
 	if (r == 0)
 		r = fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);
-	if (r == 0 && !are_equal(&kernel->maps.limits, &config->limits)) {
+	if (r == 0 && must_migrate(&kernel->maps, &config->limits)) {
 		/* One of a start that was killed must end before another begins. */
 		r = fl_migration_end(TAKE_PTR(kernel->migration), &kernel->maps);
 		if (r == 0)

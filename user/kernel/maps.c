@@ -50,9 +50,13 @@ static const struct {
 	{ FL_MAP_reasons, 4, 8 },
 	{ FL_MAP_frontend_stats, 4, sizeof(struct fl_frontend_stats) },
 	{ FL_MAP_endpoint_stats, 4, sizeof(struct fl_endpoint_stats) },
+	{ FL_MAP_answers, 4, sizeof(struct fl_answers) },
 	{ FL_MAP_balancers, sizeof(struct fl_prefix_key), 4 },
 	{ FL_MAP_addresses, sizeof(struct fl_ip), 4 },
 };
+
+/* ABI that a map came with, where that is not the first. */
+static const uint32_t since_abi[FL_MAP_COUNT] = { [FL_MAP_answers] = 2 };
 
 const char *fl_map_name(enum fl_map map)
 {
@@ -67,6 +71,7 @@ uint32_t fl_map_rows(enum fl_map map, const struct fl_limits *limits)
 		return limits->services + 1;
 	case FL_MAP_endpoints:
 	case FL_MAP_nat_used:
+	case FL_MAP_answers:
 	case FL_MAP_endpoint_stats:
 		return limits->endpoints + 1;
 	case FL_MAP_frontend_stats:
@@ -226,7 +231,7 @@ static int check_abi(const struct fl_maps *maps, struct fl_failure *failure)
 	/* The row may be of another, even shorter, layout: `abi` comes first in all. */
 	uint32_t abi = maps->meta->abi;
 
-	if (abi == FL_ABI_VERSION)
+	if (abi >= 1 && abi <= FL_ABI_VERSION)
 		return 0;
 	return fl_fail(failure, -EPROTO,
 		"the maps in %s were made by a version with another layout (ABI %u; this one has "
@@ -239,6 +244,8 @@ static int check_sizes(const struct fl_maps *maps, struct fl_failure *failure)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		const struct fl_map_shape *shape = &maps->shape[sizes[i].map];
 
+		if (maps->fd[sizes[i].map] < 0) /* of a later ABI */
+			continue;
 		if (shape->key_size != sizes[i].key_size ||
 			shape->value_size != sizes[i].value_size)
 			return fl_fail(failure, -EPROTO,
@@ -260,7 +267,7 @@ static int check_limits(struct fl_maps *maps, struct fl_failure *failure)
 	for (int map = 0; map < FL_MAP_COUNT; map++) {
 		uint32_t rows = fl_map_rows(map, &limits);
 
-		if (rows && maps->shape[map].max_entries != rows)
+		if (rows && maps->fd[map] >= 0 && maps->shape[map].max_entries != rows)
 			return fl_fail(failure, -EPROTO,
 				"the pinned map %s has %u rows, where this version has %u for the "
 				"limits beside it",
@@ -354,7 +361,7 @@ static int open_rest(struct fl_maps *maps, bool write, struct fl_failure *failur
 	int r = 0;
 
 	for (int map = 0; map < FL_MAP_COUNT && r == 0; map++)
-		if (map != FL_MAP_meta)
+		if (map != FL_MAP_meta && maps->meta->abi >= since_abi[map])
 			r = open_map(maps, map, write, failure);
 	for (size_t i = 1; i < MAPPING_COUNT && r == 0; i++)
 		r = map_memory(maps, &mappings[i], write, failure);

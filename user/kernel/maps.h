@@ -73,8 +73,9 @@ uint32_t fl_maps_opening_limit(const struct fl_maps *maps);
 int fl_map_shape(int fd, struct fl_map_shape *ret);
 
 /**
- * Open what is pinned below `bpffs`, for reading or for both.
- * @return 0; -ENOENT (nothing pinned there); -EPROTO (another ABI, or not all of
+ * Open what is pinned below `bpffs`, for reading or for both. Of an older ABI
+ * (meta->abi), maps that came later are not open.
+ * @return 0; -ENOENT (nothing pinned there); -EPROTO (a newer ABI, or not all of
  *         our maps: says which); -errno. Nothing is left open on failure.
  */
 int fl_maps_open(struct fl_maps *maps, const char *bpffs, bool write, struct fl_failure *failure);

@@ -177,7 +177,7 @@ static int copy_all(struct fl_migration *migration, struct fl_maps *new)
 	int r = copy_remembered(migration, new);
 
 	for (int map = 0; map < FL_MAP_COUNT && r == 0; map++)
-		if (is_copied(map))
+		if (is_copied(map) && migration->old.fd[map] >= 0)
 			r = fl_walk(&migration->old, map, put, &new->fd[map]);
 	return r;
 }
@@ -188,6 +188,7 @@ static struct fl_meta_row new_meta(const struct fl_maps *old, const struct fl_li
 {
 	struct fl_meta_row meta = *old->meta;
 
+	meta.abi = FL_ABI_VERSION;
 	meta.services = limits->services;
 	meta.endpoints = limits->endpoints;
 	meta.slots = limits->slots;

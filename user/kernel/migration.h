@@ -9,7 +9,9 @@ struct bpf_object;
 /**
  * @file migration.h
  * Maps of another size in place of those that are in use, without a flow noticing: what a
- * start does whose `limits:` differ from those of the pinned maps.
+ * start does whose `limits:` differ from those of the pinned maps, or that finds maps of
+ * an older ABI. Those came without some of today's maps, which begin empty then; where rows
+ * of a later ABI have another layout, this is where they are converted.
  *
  * New maps are made and filled beside the old ones, and take their name. Until the new
  * programs are on the interfaces, the old programs go on with the old maps, which are

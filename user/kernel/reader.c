@@ -58,6 +58,16 @@ int fl_read_endpoint(const struct fl_maps *maps, uint32_t endpoint, struct fl_en
 	return sum_row(maps, FL_MAP_endpoint_stats, endpoint, (uint64_t *)ret);
 }
 
+int fl_read_answers(const struct fl_maps *maps, uint32_t endpoint, struct fl_answers *ret)
+{
+	if (bpf_map_lookup_elem(maps->fd[FL_MAP_answers], &endpoint, ret) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	*ret = (struct fl_answers){ 0 };
+	return 0;
+}
+
 int fl_read_connections(const struct fl_maps *maps, uint32_t endpoint, uint64_t *ret)
 {
 	if (endpoint > maps->limits.endpoints)

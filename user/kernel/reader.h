@@ -16,6 +16,8 @@
 int fl_read_reasons(const struct fl_maps *maps, enum fl_path path, uint64_t *ret);
 int fl_read_frontend(const struct fl_maps *maps, uint32_t frontend, struct fl_frontend_stats *ret);
 int fl_read_endpoint(const struct fl_maps *maps, uint32_t endpoint, struct fl_endpoint_stats *ret);
+/** What nat's openings met; zeroes when there were none. @return 0, -errno */
+int fl_read_answers(const struct fl_maps *maps, uint32_t endpoint, struct fl_answers *ret);
 /** Live nat flows of an endpoint. @return 0, -ERANGE */
 int fl_read_connections(const struct fl_maps *maps, uint32_t endpoint, uint64_t *ret);
 /** What keeps floods from breaking flows. */

@@ -197,6 +197,7 @@ bool fl_endpoint_row_put(const struct fl_maps *maps, uint32_t service,
 	STORE_LAST(row->service, 0);
 	STORE_LAST(row->state, FL_DOWN);
 	clear_counters(maps, FL_MAP_endpoint_stats, endpoint->id);
+	bpf_map_delete_elem(maps->fd[FL_MAP_answers], &endpoint->id);
 	row->addr = endpoint->addr;
 	row->port = htons(endpoint->port);
 	row->family = fl_ip_family(&endpoint->addr);

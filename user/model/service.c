@@ -62,6 +62,7 @@ static void free_declared(struct fl_service *service)
 		free(service->endpoints[i].node);
 	}
 	fl_registration_done(&service->registration);
+	fl_check_done(&service->check);
 	free(service->name);
 	free(service->registry);
 	free(service->file);
@@ -431,6 +432,20 @@ enum fl_state fl_endpoint_flow_state(const struct fl_endpoint *endpoint)
 	return endpoint->state == FL_UP && !endpoint->weight ? FL_DRAINING : endpoint->state;
 }
 
+bool fl_service_is_probed(const struct fl_service *service)
+{
+	return fl_check_probe(&service->check) != FL_PROBE_NONE && !service->registration.registry;
+}
+
+uint16_t fl_service_probe_port(const struct fl_service *service, const struct fl_endpoint *endpoint)
+{
+	uint16_t port = service->check.port ? service->check.port : endpoint->port;
+
+	for (size_t i = 0; i < service->frontend_count && !port; i++)
+		port = service->frontends[i].port;
+	return port;
+}
+
 bool fl_service_has_family(const struct fl_service *service, enum fl_family family)
 {
 	for (size_t i = 0; i < service->frontend_count; i++)
@@ -485,7 +500,8 @@ bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)
 		a->settle_tcp_s != b->settle_tcp_s || a->settle_udp_s != b->settle_udp_s ||
 		a->panic_percent != b->panic_percent || a->cross_family != b->cross_family ||
 		a->frontend_count != b->frontend_count || a->endpoint_count != b->endpoint_count ||
-		!fl_registration_equal(&a->registration, &b->registration))
+		!fl_registration_equal(&a->registration, &b->registration) ||
+		!fl_check_equal(&a->check, &b->check))
 		return false;
 	for (size_t i = 0; i < a->frontend_count; i++)
 		if (!is_same_frontend(&a->frontends[i], &b->frontends[i]))

@@ -9,6 +9,7 @@
 #include "core/problem.h"
 #include "fairlead/node.h"
 #include "model/cause.h"
+#include "model/check.h"
 #include "model/registration.h"
 
 /**
@@ -40,8 +41,9 @@ struct fl_endpoint {
 	uint32_t id; /**< 0 until model/ids gave one */
 	/* Filled by health/overlay; no part of what the service is. */
 	enum fl_cause cause; /**< of state and weight */
-	uint64_t since_ms;   /**< when `state` became what it is, CLOCK_REALTIME; 0 = not known here */
-	char *detail;        /**< what was seen; NULL = nothing */
+	uint64_t
+		since_ms; /**< when `state` became what it is, CLOCK_REALTIME; 0 = not known here */
+	char *detail;     /**< what was seen; NULL = nothing */
 };
 
 struct fl_service {
@@ -70,6 +72,7 @@ struct fl_service {
 	size_t endpoint_count;
 	size_t family_endpoints[FL_FAMILIES]; /**< endpoints of each family; counted by finish */
 	struct fl_registration registration;  /**< how it is written into a registry, if it is */
+	struct fl_check check;                /**< how its endpoints are probed, if they are */
 	bool varies;     /**< endpoints come and go by themselves: a family without is no error */
 	bool incomplete; /**< parts had errors and are missing: what lacks is not told again */
 	char *registry;  /**< name of the registry that declared it: "inline" for the config file */
@@ -140,6 +143,13 @@ bool fl_service_chooses_alike(const struct fl_service *a, const struct fl_servic
 /** Whether two services are the same to everybody who looks. Ids, references
  * and the place of declaration do not count. */
 bool fl_service_equal(const struct fl_service *a, const struct fl_service *b);
+
+/** Whether the agent probes its endpoints, rather than the registry it is written into. */
+bool fl_service_is_probed(const struct fl_service *service);
+/** The port that a probe of the endpoint goes to: the check's, its own, or that of the first
+ * frontend that has one. @return host order, 0 = there is none */
+uint16_t fl_service_probe_port(
+	const struct fl_service *service, const struct fl_endpoint *endpoint);
 
 const char *fl_forward_name(enum fl_forward forward);
 const char *fl_balance_name(enum fl_balance balance);

@@ -103,14 +103,18 @@ static int verify_other_name(
 	return r;
 }
 
-static int set_url(
-	struct fl_http_call *call, struct url *url, const struct fl_http_options *options)
+static int set_url(struct fl_http_call *call, struct url *url,
+	const struct fl_http_options *options, const struct fl_http_request *request)
 {
 	bool other = options->server_name && strcmp(url->scheme, "https") == 0;
 	char *text = NULL;
 	int r = other ? verify_other_name(call, url, options) : 0;
 
-	if (r == 0 && other && !options->unix_socket) {
+	if (r == 0 && request->peer) {
+		int printed = asprintf(&text, "::%s", request->peer);
+
+		r = append(&call->connect_to, text, printed);
+	} else if (r == 0 && other && !options->unix_socket) {
 		int printed = asprintf(&text, "::%s:%s", url->host, url->port);
 
 		r = append(&call->connect_to, text, printed);
@@ -119,6 +123,8 @@ static int set_url(
 		return r;
 	if (options->unix_socket)
 		call->peer = strdup(options->unix_socket);
+	else if (request->peer)
+		call->peer = strdup(request->peer);
 	else if (asprintf(&call->peer, "%s:%s", url->host, url->port) < 0)
 		call->peer = NULL;
 	if (!call->peer)
@@ -200,6 +206,11 @@ static int copy_request(struct fl_http_call *call, const struct fl_http_request 
 		call->length = request->length;
 	}
 	call->max_bytes = request->max_bytes ? request->max_bytes : DEFAULT_MAX_BYTES;
+	call->once = request->once;
+	if (request->source && asprintf(&call->source, "host!%s", request->source) < 0) {
+		call->source = NULL;
+		return -ENOMEM;
+	}
 	r = copy_headers(call, request->headers);
 	return r < 0 ? r : hush_headers(call);
 }
@@ -217,7 +228,7 @@ int fl_http_call_new(const struct fl_http_options *options, const struct fl_http
 	if (r == 0)
 		r = copy_request(call, request);
 	if (r == 0)
-		r = set_url(call, &url, options);
+		r = set_url(call, &url, options, request);
 	url_done(&url);
 	if (r < 0) {
 		fl_http_call_free(call);
@@ -237,6 +248,7 @@ void fl_http_call_free(struct fl_http_call *call)
 	curl_free(call->url);
 	free(call->method);
 	free(call->peer);
+	free(call->source);
 	free(call->body);
 	fl_text_done(&call->answer_headers);
 	fl_text_done(&call->answer_body);
@@ -273,8 +285,13 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 
 static int on_socket(void *context, curl_socket_t fd, curlsocktype purpose)
 {
-	(void)context, (void)purpose;
+	const struct fl_http_call *call = context;
+	const struct linger reset = { .l_onoff = 1 };
+
+	(void)purpose;
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (call->once)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	return CURL_SOCKOPT_OK;
 }
 
@@ -430,6 +447,10 @@ static CURLcode set_tls(CURL *easy, const struct fl_http_options *options)
 {
 	CURLcode code = CURLE_OK;
 
+	if (options->unverified) {
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
 	if (options->ca) {
 		/* in place of the system's, which lie in the directory */
 		code = curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca);
@@ -463,7 +484,8 @@ static CURLcode set_request(struct fl_http_call *call)
 	return code;
 }
 
-static CURLcode set_strings(CURL *easy, const struct fl_http_options *options)
+static CURLcode set_strings(
+	CURL *easy, const struct fl_http_call *call, const struct fl_http_options *options)
 {
 	CURLcode code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 
@@ -473,6 +495,8 @@ static CURLcode set_strings(CURL *easy, const struct fl_http_options *options)
 		code = curl_easy_setopt(easy, CURLOPT_USERAGENT, "fairlead/" FL_VERSION);
 	if (code == CURLE_OK && options->unix_socket)
 		code = curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, options->unix_socket);
+	if (code == CURLE_OK && call->source)
+		code = curl_easy_setopt(easy, CURLOPT_INTERFACE, call->source);
 	return code == CURLE_OK ? set_tls(easy, options) : code;
 }
 
@@ -492,13 +516,16 @@ int fl_http_call_prepare(
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, call->connect_ms);
 	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)call->max_bytes);
 	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, call);
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)call->once);
+	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, (long)call->once);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-	code = set_strings(easy, options);
+	code = set_strings(easy, call, options);
 	if (code == CURLE_OK)
 		code = set_request(call);
 	return code == CURLE_OK ? 0 : -ENOMEM;

@@ -32,6 +32,8 @@ struct fl_http_call {
 	void *body;
 	size_t length;
 	size_t max_bytes;
+	char *source; /**< as libcurl wants it; NULL = any */
+	bool once;
 
 	/* while it runs */
 	CURL *easy;      /**< NULL = waits for a connection */

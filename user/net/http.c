@@ -347,6 +347,7 @@ static int copy_options(struct fl_http_options *to, const struct fl_http_options
 
 	to->connections = from->connections ? from->connections : DEFAULT_CONNECTIONS;
 	to->connect_ms = from->connect_ms;
+	to->unverified = from->unverified;
 	for (size_t i = 0; i < sizeof(sources) / sizeof(*sources); i++)
 		if (sources[i] && !(*targets[i] = strdup(sources[i])))
 			return -ENOMEM;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -27,6 +28,7 @@ struct fl_http_options {
 	const char *unix_socket; /**< connect there, whatever the URL's host; NULL = TCP */
 	unsigned connections;    /**< most at once; further calls wait for one; 0 = 64 */
 	uint32_t connect_ms;     /**< to connect, TLS included; 0 = 5000 */
+	bool unverified;         /**< any certificate will do */
 };
 
 struct fl_http_request {
@@ -37,6 +39,11 @@ struct fl_http_request {
 	size_t length;              /**< of the body */
 	uint32_t timeout_ms;        /**< from fl_http_send to the whole answer; 0 = 30000 */
 	size_t max_bytes;           /**< of the answer's body; 0 = 64 MiB */
+	const char
+		*peer; /**< ADDRESS:PORT to connect to, whatever the URL's host; NULL = the host */
+	const char *source; /**< address to connect from; NULL = the route's */
+	bool once;          /**< over a connection of its own, which is reset in the end: leaves
+	                     * nothing in TIME_WAIT */
 };
 
 struct fl_http_answer {

@@ -264,6 +264,54 @@ static void put_dns(struct writer *w)
 	put_reason(w, &closed, "room", streams.evicted);
 }
 
+/* --------------------------------------------------------------------- checks */
+
+static void put_probes(struct writer *w, const struct fl_checker_stats *stats)
+{
+	static const struct fl_metric_family probes = { "fairlead_check_probes", FL_COUNTER, NULL,
+		"Probes that are over, by what came of them." };
+	const struct {
+		const char *result;
+		uint64_t count;
+	} rows[] = {
+		{ "passed", stats->passed },
+		{ "failed", stats->failed },
+		{ "unable", stats->unable },
+	};
+
+	begin(w, &probes);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		fl_family_name(w->out, &probes);
+		fl_family_label(w->out, true, "result", rows[i].result);
+		fl_family_value(w->out, true, rows[i].count);
+	}
+}
+
+static void put_checks(struct writer *w)
+{
+	static const struct fl_metric_family checks = { "fairlead_check_endpoints", FL_GAUGE, NULL,
+		"Endpoints that are probed." };
+	static const struct fl_metric_family running = { "fairlead_check_running", FL_GAUGE, NULL,
+		"Probes that wait for an answer." };
+	static const struct fl_metric_family late = { "fairlead_check_late", FL_COUNTER, NULL,
+		"Probes that had to wait for others to end." };
+	static const struct fl_metric_family turns = { "fairlead_check_turns", FL_COUNTER, NULL,
+		"Times that an endpoint was found to be up or down, and was not before." };
+	static const struct fl_metric_family seconds = { "fairlead_check_probe_seconds", FL_COUNTER,
+		"seconds", "Time that probes took." };
+	const struct fl_checker_stats *stats;
+
+	if (!w->view->checker)
+		return;
+	stats = fl_checker_stats(w->view->checker);
+	put_single(w, &checks, stats->checks);
+	put_single(w, &running, stats->running);
+	put_probes(w, stats);
+	put_single(w, &late, (double)stats->late);
+	put_single(w, &turns, (double)stats->turns);
+	put_single(w, &seconds, stats->seconds);
+}
+
 /* ----------------------------------------------------------------- interfaces */
 
 static void put_interfaces(struct writer *w)
@@ -325,5 +373,6 @@ void fl_metrics_write_agent(
 	put_writes(&w);
 	put_interfaces(&w);
 	put_dns(&w);
+	put_checks(&w);
 	put_process(&w);
 }

@@ -427,6 +427,7 @@ Test(config_good, a_registered_service_says_how)
 		      "register: consul, tags: [v2, blue], meta: {team: shop, Area: '51'}, "
 		      "check: {http: /healthz, interval: 2s, timeout: 3s, rise: 1, fall: 4}}]\n");
 	const struct fl_registration *registration = &config->services[0]->registration;
+	const struct fl_check *check = &config->services[0]->check;
 
 	cr_assert_str_eq(registration->registry, "consul");
 	cr_assert_eq(registration->tag_count, 2);
@@ -434,9 +435,9 @@ Test(config_good, a_registered_service_says_how)
 	cr_assert_eq(registration->meta_count, 2);
 	cr_assert_str_eq(registration->meta[0].key, "Area", "sorted");
 	cr_assert_str_eq(registration->meta[1].value, "shop");
-	cr_assert_eq(fl_check_probe(&registration->check), FL_PROBE_HTTP);
-	cr_assert_eq(registration->check.interval_s, 2);
-	cr_assert_eq(registration->check.fall, 4);
+	cr_assert_eq(fl_check_probe(check), FL_PROBE_HTTP);
+	cr_assert_eq(check->interval_ms, 2000);
+	cr_assert_eq(check->fall, 4);
 	fl_config_free(config);
 }
 

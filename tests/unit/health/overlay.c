@@ -155,12 +155,25 @@ Test(overlay, what_did_not_change_is_the_same_object)
 
 Test(overlay, the_same_sign_again_asks_for_nothing)
 {
+	struct fl_snapshot *merged = test_snapshot_parse(TWO), *laid[2];
 	struct world w;
 
 	world_init(&w);
 	probe(&w, "web", "192.0.2.1:80", FL_SIGN_DOWN, "connection refused");
+	cr_assert_eq(w.asked, 1);
+	laid[0] = lay(&w, merged, 1000);
+	cr_assert(!fl_health_is_stale(w.health));
 	probe(&w, "web", "192.0.2.1:80", FL_SIGN_DOWN, "timed out");
 	cr_assert_eq(w.asked, 1);
+	cr_assert(fl_health_is_stale(w.health), "but whoever looks by and by will see");
+	laid[1] = lay(&w, merged, 2000);
+	cr_assert_str_eq(endpoint(laid[1], "web", 0)->detail, "timed out");
+	cr_assert_eq(endpoint(laid[1], "web", 0)->since_ms, 1000);
+	probe(&w, "web", "192.0.2.1:80", FL_SIGN_DOWN, "timed out");
+	cr_assert(!fl_health_is_stale(w.health), "nothing is new");
+	for (int i = 0; i < 2; i++)
+		fl_snapshot_unref(laid[i]);
+	fl_snapshot_unref(merged);
 	world_done(&w);
 }
 

@@ -106,8 +106,9 @@ Test(verdict, since_is_of_the_state_and_detail_of_the_change)
 	struct fl_verdict v = { 0 };
 
 	cr_assert(fl_verdict_take(&v, &up, "HTTP 200", 1000));
-	cr_assert(!fl_verdict_take(&v, &up, "HTTP 204", 2000), "nobody sees a change");
-	cr_assert_str_eq(v.detail, "HTTP 200");
+	cr_assert(!fl_verdict_take(&v, &up, "HTTP 204", 2000), "no change of state");
+	cr_assert_str_eq(v.detail, "HTTP 204", "but the last detail");
+	cr_assert_str_eq(fl_verdict_change(&v, 0)->detail, "HTTP 200", "and that of the change");
 	cr_assert(fl_verdict_take(&v, &down, "HTTP 500", 3000));
 	cr_assert_eq(v.since_ms, 3000);
 	cr_assert(fl_verdict_take(&v, &held, "broken disk", 4000), "another cause is news");

@@ -173,6 +173,12 @@ static json_t *seconds(uint32_t s)
 	return json_sprintf("%us", s);
 }
 
+/* As Go reads it: whole seconds look like the configuration's. */
+static json_t *millis(uint32_t ms)
+{
+	return ms % 1000 ? json_sprintf("%ums", ms) : seconds(ms / 1000);
+}
+
 static json_t *command_of(const struct fl_check *check)
 {
 	json_t *list = json_array();
@@ -195,8 +201,7 @@ static json_t *probe_of(const struct fl_check *check, const char *socket)
 		return json_pack("{s:o}", "Args", command_of(check));
 	case FL_PROBE_UDP:
 		return json_pack("{s:s}", "UDP", socket);
-	case FL_PROBE_TCP:
-	case FL_PROBE_NONE:
+	default:
 		break;
 	}
 	return json_pack("{s:s}", "TCP", socket);
@@ -210,8 +215,8 @@ static json_t *handed_check(const struct fl_check *check, const char *id, const 
 	json_t *probe = probe_of(check, socket);
 	json_t *rest = json_pack("{s:o, s:s, s:s, s:o, s:o, s:i, s:i}", "CheckID",
 		json_sprintf("%s-probe", id), "Name", "probe", "Status",
-		fl_consul_status_name(status), "Interval", seconds(check->interval_s), "Timeout",
-		seconds(check->timeout_s), "SuccessBeforePassing", check->rise,
+		fl_consul_status_name(status), "Interval", millis(check->interval_ms), "Timeout",
+		millis(check->timeout_ms), "SuccessBeforePassing", check->rise,
 		"FailuresBeforeCritical", check->fall);
 
 	if (probe && rest && json_object_update(probe, rest) == 0) {
@@ -240,7 +245,7 @@ static json_t *verdict_check(
 static json_t *checks_of(const struct fl_service *service, const char *id, const char *socket,
 	const struct fl_consul_registering *how, enum fl_consul_status status)
 {
-	const struct fl_check *check = &service->registration.check;
+	const struct fl_check *check = &service->check;
 	json_t *checks = json_array();
 	int r = 0;
 

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include "fairlead/hash.h"
+#include "lib/choose_load.h"
+#include "lib/choose_pool.h"
+
+/**
+ * @file choose_pick.h
+ * One endpoint of one tier, by each algorithm.
+ *
+ * Ejected endpoints are passed over: others are drawn, or looked for one by one. One whose
+ * ejection is over is tried by the first connection that comes across it, whatever
+ * its load.
+ *
+ * Functions that are called in several places or have a loop are global: the verifier looks at
+ * each of them once, and takes what their `struct pick` holds for anything. Their
+ * calls may be eight deep, with 512 bytes of stack in all.
+ */
+
+/** Draws until one is good. */
+#define PICK_DRAWS 8
+/** Draws for a second one that is not the first. */
+#define PICK_SECOND_DRAWS 4
+/** Members of which the best is looked for; of more, so many from a random one on. */
+#define PICK_SCAN 128
+/** Slots that a key goes along. */
+#define PICK_SLOTS 64
+
+struct pick {
+	__u64 now; /**< nanosecond */
+	fl_region region;
+	__u64 pool;  /**< place of its head */
+	__u64 netns; /**< cookie of the client's network namespace */
+	__u32 service;
+	__u32 family; /**< of the frontend */
+	__u32 only;   /**< family that endpoints must have; FL_FAMILIES = any */
+	__u32 tcp;
+	__u32 keyed; /**< FL_MAGLEV: `hash` decides, not chance */
+	__u32 hash;
+
+	/* The tier that is looked at. */
+	__u32 members; /**< row of the pool's first member */
+	__u32 first;   /**< member of the tier */
+	__u32 count;   /**< never 0 */
+	__u32 turns_row;
+	__u32 first_turn;
+	__u32 turns;
+	__u32 is_all; /**< there is no other */
+
+	/* Results. */
+	__u32 endpoint;    /**< 0 = none */
+	__u32 number;      /**< of the member; not known of FL_MAGLEV */
+	__u32 trial;       /**< it was taken, so it must be used */
+	__u32 last_resort; /**< one that is ejected */
+
+	/* Of a search for the best. */
+	__u32 start;  /**< within the tier */
+	__u32 is_any; /**< the first good one will do */
+	__u32 pad;    /**< Linux 6.1 wants all of it to have been written, holes too */
+	__u64 load;   /**< of the best so far */
+	__u64 weight; /**< of the best so far; 0 = there is none */
+	__u64 tied;   /**< weights of all that are as good */
+};
+_Static_assert(sizeof(struct pick) == 136, "no hole");
+
+/** Take a candidate if it can be. @return whether it is chosen, and the search over */
+static __always_inline bool pick_take(struct pick *p, __u32 number, __u32 endpoint)
+{
+	__u32 found = candidate_check(endpoint, p->service, p->only, p->tcp, p->now);
+
+	if (found == CANDIDATE_EJECTED)
+		p->last_resort = endpoint;
+	if (found == CANDIDATE_TRIAL)
+		p->trial = candidate_try(endpoint, p->now);
+	if (found != CANDIDATE_GOOD && !(found == CANDIDATE_TRIAL && p->trial))
+		return false;
+	p->number = number;
+	p->endpoint = endpoint;
+	return true;
+}
+
+static __always_inline __u32 pick_draw(const struct pick *p)
+{
+	return pool_draw(p->members, p->first, p->count, bpf_get_prandom_u32());
+}
+
+/* ------------------------------------------------------------- random, and p2c */
+
+/** What steps of a loop share; see choose_pool.h about loops. */
+struct picking {
+	struct pick *p;
+	__u32 number, endpoint; /* of a second one */
+};
+
+static long random_step(__u32 i, struct picking *ctx)
+{
+	__u32 number = pick_draw(ctx->p);
+
+	(void)i;
+	return pick_take(ctx->p, number, pool_endpoint(ctx->p->members, number));
+}
+
+__noinline int pick_random(struct pick *p)
+{
+	struct picking ctx = { .p = p };
+
+	if (!p)
+		return 0;
+	bpf_loop(PICK_DRAWS, random_step, &ctx, 0);
+	return p->endpoint != 0;
+}
+
+static long second_step(__u32 i, struct picking *ctx)
+{
+	const struct pick *p = ctx->p;
+	__u32 number = pick_draw(p);
+	__u32 endpoint = pool_endpoint(p->members, number);
+
+	(void)i;
+	if (number == p->number ||
+		candidate_check(endpoint, p->service, p->only, p->tcp, p->now) != CANDIDATE_GOOD)
+		return 0;
+	ctx->number = number;
+	ctx->endpoint = endpoint;
+	return 1;
+}
+
+static __always_inline __u64 pick_mean_weight(const struct pick *p)
+{
+	const struct fl_member *last = pool_member(p->members, p->first + p->count - 1);
+	__u64 mean = last && p->count ? last->upto / p->count : 1;
+
+	return mean ? mean : 1;
+}
+
+/**
+ * Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing" (1996): the
+ * better of two is nearly as good as the best of all, and connections that begin at
+ * the same time do not all go to one. The two are not the same one: of four endpoints it
+ * would be alone in every sixteenth draw, however bad it is.
+ */
+static __always_inline int pick_p2c(struct pick *p)
+{
+	struct picking ctx = { .p = p };
+	struct load first, second;
+
+	if (!p || !pick_random(p))
+		return 0;
+	if (!p->trial)
+		bpf_loop(PICK_SECOND_DRAWS, second_step, &ctx, 0);
+	if (!ctx.endpoint)
+		return 1;
+	load_take(&first, p->endpoint, pool_weight(p->members, p->first, p->number), p->now);
+	load_take(&second, ctx.endpoint, pool_weight(p->members, p->first, ctx.number), p->now);
+	if (load_is_better(&second, &first, pick_mean_weight(p))) {
+		p->number = ctx.number;
+		p->endpoint = ctx.endpoint;
+	}
+	return 1;
+}
+
+/* ---------------------------------------------------------------- round robin */
+
+static __always_inline __u32 pick_next_turn(const struct pick *p)
+{
+	struct fl_node_service_row *row = bpf_map_lookup_elem(&fl_node_services, &p->service);
+	__u32 turn = row ? __sync_fetch_and_add(&row->turn[p->family == FL_IPV6], 1) : 0;
+
+	turn = p->turns ? p->first_turn + turn % p->turns : 0;
+	return p->first + pool_turn(p->turns_row, turn);
+}
+
+static long turn_step(__u32 i, struct picking *ctx)
+{
+	__u32 number = pick_next_turn(ctx->p);
+
+	(void)i;
+	return pick_take(ctx->p, number, pool_endpoint(ctx->p->members, number));
+}
+
+/** Of an endpoint that is passed over, the next in turn gets the connection. */
+static __always_inline int pick_round_robin(struct pick *p)
+{
+	struct picking ctx = { .p = p };
+
+	if (!p)
+		return 0;
+	bpf_loop(PICK_DRAWS, turn_step, &ctx, 0);
+	return p->endpoint != 0;
+}
+
+/* -------------------------------------------------------------- one after the other */
+
+/* Of equally good ones each gets its part by weight, though none is seen twice
+ * (reservoir sampling; Vitter, ACM TOMS 11, 1985). */
+static __always_inline bool scan_prefers(struct pick *p, __u64 load, __u64 weight)
+{
+	__u64 a = p->load * weight, b = load * p->weight;
+
+	if (!p->weight || b < a) {
+		p->tied = weight;
+		return true;
+	}
+	if (b > a)
+		return false;
+	p->tied += weight;
+	return (__u64)bpf_get_prandom_u32() * p->tied >> 32 < weight;
+}
+
+static __always_inline bool scan_see(struct pick *p, __u32 number, __u32 endpoint)
+{
+	__u64 load = load_get(endpoint, p->now);
+	__u64 weight = pool_weight(p->members, p->first, number);
+
+	if (!scan_prefers(p, load, weight))
+		return false;
+	p->number = number;
+	p->endpoint = endpoint;
+	p->load = load;
+	p->weight = weight;
+	return p->is_any;
+}
+
+static long scan_step(__u32 i, struct pick **ctx)
+{
+	struct pick *p = *ctx;
+	__u32 number = p->first + (p->count ? (p->start + i) % p->count : 0);
+	__u32 endpoint = pool_endpoint(p->members, number);
+	__u32 found = candidate_check(endpoint, p->service, p->only, p->tcp, p->now);
+
+	if (found == CANDIDATE_EJECTED)
+		p->last_resort = endpoint;
+	if (found == CANDIDATE_GOOD)
+		return scan_see(p, number, endpoint);
+	if (found != CANDIDATE_TRIAL || !candidate_try(endpoint, p->now))
+		return 0;
+	p->trial = 1;
+	p->number = number;
+	p->endpoint = endpoint;
+	return 1;
+}
+
+__noinline int pick_scan(struct pick *p, __u32 any, __u32 random)
+{
+	if (!p)
+		return 0;
+	p->start = (__u64)random * p->count >> 32;
+	p->is_any = any;
+	p->weight = 0;
+	bpf_loop(p->count < PICK_SCAN ? p->count : PICK_SCAN, scan_step, &p, 0);
+	return p->endpoint != 0;
+}
+
+/** The one with the fewest connections by weight, failures counted as such: weighted
+ * least-connection scheduling of the Linux Virtual Server (Zhang, 2000). */
+static __always_inline int pick_least(struct pick *p)
+{
+	return pick_scan(p, false, bpf_get_prandom_u32());
+}
+
+/** What drawing did not find: the first good one there is. With a key it is always
+ * the same. */
+static __always_inline int pick_any(struct pick *p)
+{
+	return pick_scan(p, true, p->keyed ? p->hash : bpf_get_prandom_u32());
+}
+
+/* --------------------------------------------------------------------- maglev */
+
+static long walk_step(__u32 i, struct pick **ctx)
+{
+	struct pick *p = *ctx;
+	__u32 size = region_size(p->region);
+	__u32 index = FL_REGION_BASE(p->region) + (size ? (p->start + i) % size : 0);
+	fl_slot *slot = bpf_map_lookup_elem(&fl_slots, &index);
+	__u32 endpoint = slot ? fl_slot_now(READ_ONCE(*slot)) : 0;
+
+	if (!p->is_all && !pool_find(p->members, p->first, p->count, endpoint))
+		return 0;
+	return pick_take(p, p->first, endpoint);
+}
+
+/**
+ * The slot of the key, in the table of the edge path: `now`, for there are no pins here.
+ * Where its endpoint will not do, it is the next slot's that does, so that a key keeps its
+ * substitute, and what one endpoint has is spread over all others.
+ */
+__noinline int pick_maglev(struct pick *p)
+{
+	__u32 size = p ? region_size(p->region) : 0;
+
+	if (!p || !size)
+		return 0;
+	p->start = fl_hash_slot(p->keyed ? p->hash : bpf_get_prandom_u32(), size);
+	bpf_loop(PICK_SLOTS, walk_step, &p, 0);
+	return p->endpoint != 0;
+}
+
+/* ----------------------------------------------------------------------- tiers */
+
+static __always_inline bool pick_enter(struct pick *p, const struct fl_pool_head *head, __u32 tier)
+{
+	const struct fl_pool_tier *t = &head->tier[tier];
+
+	p->members = pool_members_row(p->pool);
+	p->first = t->first;
+	p->count = t->count;
+	p->turns_row = pool_turns_row(p->pool, head);
+	p->first_turn = t->first_turn;
+	p->turns = t->turns;
+	p->is_all = t->count == head->tier[0].count + head->tier[1].count + head->tier[2].count;
+	p->endpoint = 0;
+	p->trial = 0;
+	return t->count > 0;
+}
+
+static __always_inline int pick_by(struct pick *p, __u32 balance)
+{
+	switch (balance) {
+	case FL_MAGLEV: /* without a key it is a draw by weight, which a tier does better */
+		return p->keyed || p->is_all ? pick_maglev(p) : pick_random(p);
+	case FL_ROUND_ROBIN:
+		return pick_round_robin(p);
+	case FL_LEAST_CONNECTIONS:
+		return pick_least(p);
+	case FL_P2C:
+		return pick_p2c(p);
+	default:
+		return pick_random(p);
+	}
+}
+
+/** @return whether p->endpoint was chosen */
+__noinline int pick_in_tier(struct pick *p, __u32 tier)
+{
+	const struct fl_pool_head *head = p ? pool_head(p->pool) : NULL;
+
+	if (!p || !head || tier >= FL_TIERS || !pick_enter(p, head, tier))
+		return 0;
+	return pick_by(p, head->balance) || pick_any(p);
+}
+
+static __always_inline __u64 pick_weight(const struct pick *p)
+{
+	__u32 found = pool_find(p->members, p->first, p->count, p->endpoint);
+
+	return found ? pool_weight(p->members, p->first, found - 1) : 1;
+}
+
+/**
+ * The near endpoint that was picked is passed over if its load is too large beside that
+ * of a farther one, drawn: load / weight >= spill % of (farther load + 1) / its weight.
+ */
+__noinline int pick_spill(struct pick *p, __u32 tier)
+{
+	const struct fl_pool_head *head = p ? pool_head(p->pool) : NULL;
+	__u64 load, weight, far_weight;
+	__u32 endpoint;
+
+	if (!p || !head || tier >= FL_TIERS || !head->spill)
+		return 0;
+	endpoint = p->endpoint;
+	load = load_get(endpoint, p->now);
+	weight = pick_weight(p);
+	if (!pick_enter(p, head, tier) || !pick_random(p)) {
+		p->endpoint = endpoint;
+		return 0;
+	}
+	far_weight = pool_weight(p->members, p->first, p->number);
+	if (p->trial || load * 100 * far_weight >=
+				head->spill * (load_get(p->endpoint, p->now) + 1) * weight)
+		return 1;
+	p->endpoint = endpoint;
+	return 0;
+}
+
+/* Whether a choice stays in a tier, as far as shares go. */
+static __always_inline bool pick_stays(const struct fl_pool_head *head, __u32 tier, __u32 roll)
+{
+	if (tier == 0)
+		return (roll & 0xffff) % 100 < head->share[0];
+	if (tier == 1)
+		return (roll >> 16) % 100 < head->share[1];
+	return true;
+}
+
+/** Pick from the nearest tier that may have it. @return an endpoint, 0 = there is none */
+__noinline __u32 pick_from_pool(struct pick *p)
+{
+	const struct fl_pool_head *head = p ? pool_head(p->pool) : NULL;
+	__u32 roll;
+
+	if (!p || !head)
+		return 0;
+	roll = p->keyed ? fl_hash_end(fl_hash_mix(p->hash, 1)) : bpf_get_prandom_u32();
+	for (__u32 tier = 0; tier < FL_TIERS; tier++) {
+		if (!pick_stays(head, tier, roll) || !pick_in_tier(p, tier))
+			continue;
+		for (__u32 far = tier + 1; far < FL_TIERS && !p->trial; far++)
+			pick_spill(p, far);
+		return p->endpoint;
+	}
+	for (__u32 tier = 0; tier < FL_TIERS; tier++)
+		if (pick_in_tier(p, tier))
+			return p->endpoint;
+	return p->last_resort;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <uv.h>
+
+#include "core/addr.h"
+#include "health/verdict.h"
+#include "model/check.h"
+
+/**
+ * @file probe.h
+ * What a kind of probe is to the checker: one attempt on one endpoint, without
+ * a clock of its own. When, how often and for how long is the checker's to say.
+ *
+ * A kind is one file that exports one of these, and a row in probe.c. It never blocks.
+ */
+
+/** What all probes of one kind share, such as an HTTP client. */
+struct fl_prober;
+
+struct fl_probe_target {
+	const struct fl_check *check;
+	struct fl_ip addr;
+	uint16_t port; /**< host order; never 0, but for exec */
+	const char *service;
+};
+
+enum fl_probe_result {
+	FL_PROBE_PASSED,
+	FL_PROBE_FAILED,
+	FL_PROBE_UNABLE, /**< the agent itself could not probe: that says nothing of the endpoint */
+};
+
+struct fl_probe_outcome {
+	enum fl_probe_result result;
+	char detail[FL_DETAIL_MAX]; /**< what was seen, in words */
+	/* of agent-checks only */
+	enum fl_sign agent; /**< FL_SIGN_NONE = as before */
+	int percent;        /**< of the weight; -1 = as before */
+};
+/** Nothing seen yet. */
+#define FL_PROBE_OUTCOME(what) { .result = (what), .percent = -1 }
+
+/** Called once for a probe that was neither cancelled nor failed to start; from the loop, never
+ * from within `start`. The run is gone by then. */
+typedef void (*fl_probe_done)(void *context, const struct fl_probe_outcome *outcome);
+
+struct fl_probe_driver {
+	/** For all probes of this kind. NULL = nothing is shared. @return 0, -ENOMEM */
+	int (*open)(uv_loop_t *loop, struct fl_prober **ret);
+	/** Runs were cancelled before. Handles close in the next turns of the loop. */
+	void (*close)(struct fl_prober *prober);
+	/**
+	 * Begin. The target lives until `done` was called or the run cancelled.
+	 * @param outcome  filled on failure: it failed or could not be tried at once
+	 * @param ret  the run, to cancel it
+	 * @return 0, -errno
+	 */
+	int (*start)(struct fl_prober *prober, uv_loop_t *loop,
+		const struct fl_probe_target *target, fl_probe_done done, void *context,
+		struct fl_probe_outcome *outcome, void **ret);
+	/** `done` will not be called. */
+	void (*cancel)(void *run);
+};
+
+extern const struct fl_probe_driver fl_probe_tcp, fl_probe_http;
+
+/** @return NULL = the agent has no such probe */
+const struct fl_probe_driver *fl_probe_driver(enum fl_probe probe);
+
+/** Note what an errno of connect, send or recv says: of the endpoint, or of ourselves.
+ * @return -errno */
+int fl_probe_errno(struct fl_probe_outcome *outcome, int code);
+void fl_probe_say(struct fl_probe_outcome *outcome, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/**
+ * A non-blocking socket that is connecting (or connected, by datagrams).
+ * @return a descriptor; -errno with the outcome filled
+ */
+int fl_probe_connect(
+	const struct fl_probe_target *target, int type, struct fl_probe_outcome *outcome);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "health/record.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "health/entry.h"
+#include "model/service.h"
+
+#define WORD_ROOM 16
+/* "%127s" below */
+#define NAME_ROOM (FL_NAME_MAX + 1)
+_Static_assert(FL_NAME_MAX <= 128, "the format below reads as much");
+
+static const struct {
+	enum fl_sign sign;
+	const char *name;
+} signs[] = {
+	{ FL_SIGN_NONE, "none" },
+	{ FL_SIGN_UP, "up" },
+	{ FL_SIGN_DOWN, "down" },
+};
+
+/* What is not known yet is not worth being remembered. */
+static const char *sign_name(enum fl_sign sign)
+{
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+		if (signs[i].sign == sign)
+			return signs[i].name;
+	return "none";
+}
+
+static bool find_sign(const char *name, enum fl_sign *ret)
+{
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+		if (strcmp(signs[i].name, name) == 0) {
+			*ret = signs[i].sign;
+			return true;
+		}
+	return false;
+}
+
+static bool find_state(const char *name, enum fl_state *ret)
+{
+	for (int state = FL_DOWN; state <= FL_MAINTENANCE; state++)
+		if (strcmp(fl_state_name((enum fl_state)state), name) == 0) {
+			*ret = (enum fl_state)state;
+			return true;
+		}
+	return false;
+}
+
+static void write_entry(
+	const struct fl_ward *ward, const struct fl_entry *entry, struct fl_text *out)
+{
+	const char *probe = sign_name(entry->signals.probe);
+	const char *heartbeat = sign_name(entry->signals.heartbeat);
+	const char *detail = entry->details[FL_SOURCE_PROBE];
+	char address[FL_SOCKET_TEXT];
+
+	if (!detail)
+		detail = entry->details[FL_SOURCE_HEARTBEAT];
+	if (strcmp(probe, "none") == 0 && strcmp(heartbeat, "none") == 0)
+		return;
+	fl_text_printf(out, "probe=%s heartbeat=%s since=%013" PRIu64 " state=%s %s %s ", probe,
+		heartbeat, entry->verdict.since_ms, fl_state_name(entry->verdict.now.state),
+		ward->service, fl_socket_format(&entry->key.addr, entry->key.port, address));
+	for (; detail && *detail; detail++)
+		fl_text_putc(out, (unsigned char)*detail < ' ' ? ' ' : *detail);
+	fl_text_putc(out, '\n');
+}
+
+void fl_health_write(const struct fl_health *health, struct fl_text *out)
+{
+	struct fl_ward *ward, *next_ward;
+	struct fl_entry *entry, *next;
+
+	HASH_ITER(hh, health->wards, ward, next_ward)
+		HASH_ITER(hh, ward->entries, entry, next)
+			write_entry(ward, entry, out);
+}
+
+/* ------------------------------------------------------------------------- read */
+
+/* So that `since` goes on where it was, if the state is the same still. */
+static void restore_verdict(struct fl_health *health, const struct fl_health_key *key,
+	enum fl_state state, uint64_t since_ms)
+{
+	struct fl_ward *ward = fl_health_ward(health, key->service);
+	struct fl_entry *entry = ward ? fl_ward_entry(ward, &key->addr, key->port) : NULL;
+
+	if (!entry || !since_ms)
+		return;
+	entry->verdict.now.state = state;
+	entry->verdict.now.cause = FL_CAUSE_COUNT; /* none: the first judgement is news */
+	entry->verdict.since_ms = since_ms;
+}
+
+/* @return 1, 0 = it makes no sense, -ENOMEM */
+static int read_line(struct fl_health *health, const char *line)
+{
+	char probe_name[WORD_ROOM], heartbeat_name[WORD_ROOM], state_name[WORD_ROOM];
+	char service[NAME_ROOM + 1], address[FL_SOCKET_TEXT];
+	struct fl_health_key key = { .service = service };
+	enum fl_sign probe, heartbeat;
+	enum fl_state state;
+	uint64_t since_ms;
+	int end = 0, r;
+
+	if (sscanf(line, "probe=%15s heartbeat=%15s since=%" SCNu64 " state=%15s %128s %63s%n",
+		    probe_name, heartbeat_name, &since_ms, state_name, service, address,
+		    &end) != 6 ||
+		!find_sign(probe_name, &probe) || !find_sign(heartbeat_name, &heartbeat) ||
+		!find_state(state_name, &state) ||
+		fl_socket_parse(address, false, &key.addr, &key.port) < 0)
+		return 0;
+	line += end + (line[end] == ' ');
+	r = fl_health_set_probe(health, &key, probe, line);
+	if (r == 0 && heartbeat != FL_SIGN_NONE)
+		r = fl_health_set_heartbeat(health, &key, heartbeat, line);
+	restore_verdict(health, &key, state, since_ms);
+	return r < 0 ? r : 1;
+}
+
+int fl_health_read(struct fl_health *health, char *text)
+{
+	int taken = 0;
+	char *rest;
+
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		int r = read_line(health, line);
+
+		if (r < 0)
+			return r;
+		taken += r;
+	}
+	return taken;
+}
