@@ -115,6 +115,42 @@ static void print_source(const struct fl_option *option, const void *target, FIL
 
 const struct fl_option_type fl_type_source = { describe_source, read_source, print_source };
 
+/* ------------------------------------------------------------------- payload */
+
+/* Other than in names and paths, line ends are welcome: "PING\\r\\n". */
+static void describe_payload(const struct fl_option *option, FILE *out)
+{
+	fprintf(out, "a text of at most %lld bytes", (long long)option->max);
+}
+
+static bool read_payload(struct fl_reader *reader, const struct fl_option *option,
+	const struct fl_node *node, void *target)
+{
+	char **field = FL_FIELD(char *, option, target);
+	char *copy;
+
+	if (!fl_read_is_text(reader, option, node))
+		return false;
+	if (!*node->text || strlen(node->text) > (size_t)option->max)
+		return fl_read_refuse(reader, option, node, "is empty or too long");
+	copy = strdup(node->text);
+	if (!copy)
+		return fl_read_no_memory(reader);
+	free(*field);
+	*field = copy;
+	return true;
+}
+
+static void print_payload(const struct fl_option *option, const void *target, FILE *out)
+{
+	const char *text = *FL_FIELD(char *, option, target);
+
+	if (text)
+		fl_print_text(text, out);
+}
+
+const struct fl_option_type fl_type_payload = { describe_payload, read_payload, print_payload };
+
 /* ------------------------------------------------------------- what fits what */
 
 #define OF(kind) (1u << FL_PROBE_##kind)
@@ -242,7 +278,7 @@ const struct fl_option_type fl_type_check = { describe_check, read_check, print_
 /* Kinds that the agent itself carries out. */
 static bool is_ours(enum fl_probe probe)
 {
-	return probe == FL_PROBE_TCP || probe == FL_PROBE_HTTP;
+	return probe != FL_PROBE_EXEC && probe != FL_PROBE_NONE;
 }
 
 static void check_ports(

@@ -150,6 +150,6 @@ extern const struct fl_option_type fl_type_url, fl_type_urls, fl_type_kv;
 /* registration_types.c: texts and pairs of them */
 extern const struct fl_option_type fl_type_texts, fl_type_pairs;
 /* check_types.c: how endpoints are probed */
-extern const struct fl_option_type fl_type_check, fl_type_statuses, fl_type_source;
+extern const struct fl_option_type fl_type_check, fl_type_statuses, fl_type_source, fl_type_payload;
 /** What of a check needs the whole service, which has been read: adds errors. */
 void fl_read_check_of(struct fl_reader *reader, const struct fl_service *service);

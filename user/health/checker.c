@@ -10,8 +10,10 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "core/cleanup.h"
 #include "core/log.h"
 #include "core/random.h"
+#include "health/agent_words.h"
 #include "health/probe.h"
 #include "health/streak.h"
 
@@ -29,7 +31,8 @@ struct check {
 	uint16_t port; /* as declared */
 	struct fl_probe_target target;
 	struct fl_streak streak;
-	uint64_t began_ms; /* the probe that runs, or the last one */
+	struct fl_agent_state agent; /* of agent-checks */
+	uint64_t began_ms;           /* the probe that runs, or the last one */
 	bool running;
 	void *run;
 	bool waiting;              /* in line */
@@ -72,6 +75,11 @@ static const struct fl_check *settings(const struct check *c)
 	return &c->group->service->check;
 }
 
+static bool is_agent(const struct check *c)
+{
+	return fl_check_probe(settings(c)) == FL_PROBE_AGENT;
+}
+
 static enum fl_sign sign_of(const struct fl_streak *streak, const struct fl_check *check)
 {
 	if (!streak->decided)
@@ -103,14 +111,40 @@ static void say_unable(struct check *c, const char *detail)
 		FL_STR("service", c->group->service->name), FL_STR("err", detail));
 }
 
+static void say_no_memory(const struct check *c)
+{
+	fl_log(FL_LOG_ERROR, "health", "out of memory, keeping the verdict",
+		FL_STR("service", c->group->service->name));
+}
+
 static void set_sign(struct check *c, const char *detail)
 {
 	struct fl_health_key key = key_of(c);
 
+	if (is_agent(c))
+		return; /* until it has said something */
 	if (fl_health_set_probe(
 		    c->checker->health, &key, sign_of(&c->streak, settings(c)), detail) < 0)
-		fl_log(FL_LOG_ERROR, "health", "out of memory, keeping the verdict",
-			FL_STR("service", key.service));
+		say_no_memory(c);
+}
+
+/* An agent that cannot be asked says nothing, as HAProxy has it: what it said last stands. */
+static void heed_agent(struct check *c, const struct fl_probe_outcome *outcome)
+{
+	enum fl_sign before = fl_agent_sign(&c->agent), now;
+	struct fl_health_key key = key_of(c);
+
+	if (outcome->result != FL_PROBE_PASSED || fl_agent_heed(&c->agent, outcome->detail) < 0)
+		return;
+	now = fl_agent_sign(&c->agent);
+	if (now != before) {
+		c->checker->stats.turns++;
+		c->streak.up = now == FL_SIGN_UP;
+		say_turn(c, outcome->detail);
+	}
+	if (fl_health_set_agent(c->checker->health, &key, now, c->agent.percent, outcome->detail) <
+		0)
+		say_no_memory(c);
 }
 
 static void heed(struct check *c, const struct fl_probe_outcome *outcome)
@@ -127,6 +161,10 @@ static void heed(struct check *c, const struct fl_probe_outcome *outcome)
 		stats->passed++;
 	else
 		stats->failed++;
+	if (is_agent(c)) {
+		heed_agent(c, outcome);
+		return;
+	}
 	fl_streak_feed(&c->streak, settings(c), outcome->result == FL_PROBE_PASSED);
 	if (sign_of(&c->streak, settings(c)) != before) {
 		stats->turns++;
@@ -227,9 +265,13 @@ static void stop_run(struct check *c)
 static void time_out(struct check *c)
 {
 	struct fl_probe_outcome outcome = FL_PROBE_OUTCOME(FL_PROBE_FAILED);
+	const struct fl_probe_driver *driver = fl_probe_driver(fl_check_probe(settings(c)));
 
-	stop_run(c);
 	fl_probe_say(&outcome, "no answer within %u ms", settings(c)->timeout_ms);
+	if (driver->expire)
+		driver->expire(TAKE_PTR(c->run), &outcome);
+	else
+		stop_run(c);
 	on_done(c, &outcome);
 }
 
@@ -289,6 +331,7 @@ static struct check *new_check(struct fl_checker *checker, struct group *group, 
 	c->port = group->service->endpoints[at].port;
 	aim(c, group, at);
 	c->streak = remembered(c);
+	c->agent = (struct fl_agent_state)FL_AGENT_STATE;
 	uv_timer_init(checker->loop, &c->timer);
 	c->timer.data = c;
 	checker->stats.checks++;
@@ -322,6 +365,25 @@ static void drop_check(struct check *c)
 	uv_close((uv_handle_t *)&c->timer, on_check_closed);
 }
 
+/* Its signals are nobody's any more. @param probe  those of probes, else of the agent */
+static void take_back(struct check *c, bool probe)
+{
+	struct fl_health_key key = key_of(c);
+
+	if (probe)
+		fl_health_set_probe(c->checker->health, &key, FL_SIGN_NONE, NULL);
+	else
+		fl_health_set_agent(c->checker->health, &key, FL_SIGN_NONE, 100, NULL);
+}
+
+/* Nobody probes it any more. */
+static void forget_check(struct check *c)
+{
+	take_back(c, true);
+	take_back(c, false);
+	drop_check(c);
+}
+
 /* ----------------------------------------------------------------------- one service */
 
 static void free_group(struct fl_checker *checker, struct group *group)
@@ -335,12 +397,8 @@ static void free_group(struct fl_checker *checker, struct group *group)
 /* Nobody probes its endpoints any more. */
 static void drop_group(struct fl_checker *checker, struct group *group)
 {
-	for (size_t i = 0; i < group->count; i++) {
-		struct fl_health_key key = key_of(group->checks[i]);
-
-		fl_health_set_probe(checker->health, &key, FL_SIGN_NONE, NULL);
-		drop_check(group->checks[i]);
-	}
+	for (size_t i = 0; i < group->count; i++)
+		forget_check(group->checks[i]);
 	free_group(checker, group);
 }
 
@@ -390,16 +448,10 @@ static void keep_check(struct check *c, struct group *group, size_t at, bool res
 	if (!restart)
 		return;
 	c->streak.length = 0;
+	c->agent = (struct fl_agent_state)FL_AGENT_STATE;
+	take_back(c, is_agent(c));
 	set_sign(c, "not probed since its check changed");
 	uv_timer_start(&c->timer, on_timer, fl_streak_first_ms(settings(c), fl_random_bits()), 0);
-}
-
-static void forget_check(struct fl_checker *checker, struct check *c)
-{
-	struct fl_health_key key = key_of(c);
-
-	fl_health_set_probe(checker->health, &key, FL_SIGN_NONE, NULL);
-	drop_check(c);
 }
 
 /* Both lists are sorted alike. @param checks  has room for all of the service */
@@ -421,7 +473,7 @@ static int pair_checks(struct fl_checker *checker, struct group *group, struct f
 				    : compare(old[i], &service->endpoints[j]);
 
 		if (order < 0) {
-			forget_check(checker, old[i++]);
+			forget_check(old[i++]);
 			continue;
 		}
 		checks[j] = order == 0 ? old[i++] : new_check(checker, group, j);

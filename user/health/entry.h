@@ -36,7 +36,8 @@ struct fl_entry {
 	struct fl_entry_key key;
 	struct fl_signals signals; /**< the declared ones as of the last snapshot */
 	char *details[FL_SOURCES];
-	uint64_t said_ms; /**< the operator's word */
+	enum fl_source last; /**< who was heard last */
+	uint64_t said_ms;    /**< the operator's word */
 	struct fl_verdict verdict;
 	bool lost;
 	bool seen; /**< by the overlay, in the service as it is now */

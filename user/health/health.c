@@ -182,6 +182,7 @@ static int set(struct fl_health *health, const struct fl_health_key *key,
 		return -ENOMEM;
 	}
 	r = set_detail(entry, source, detail);
+	entry->last = source;
 	if (r < 0)
 		return r;
 	changed = !is_same(&entry->signals, signals);
@@ -349,6 +350,13 @@ const struct fl_signals *fl_health_signals(
 	const struct fl_entry *entry = find(health, key);
 
 	return entry ? &entry->signals : NULL;
+}
+
+const char *fl_health_detail(const struct fl_health *health, const struct fl_health_key *key)
+{
+	const struct fl_entry *entry = find(health, key);
+
+	return entry && entry->details[entry->last] ? entry->details[entry->last] : "";
 }
 
 bool fl_health_is_stale(const struct fl_health *health)

@@ -85,6 +85,9 @@ const struct fl_verdict *fl_health_verdict(
 /** The signals of it. @return borrowed likewise; NULL = none */
 const struct fl_signals *fl_health_signals(
 	const struct fl_health *health, const struct fl_health_key *key);
+/** What was seen last by the observer who was heard last, before any verdict on it.
+ * @return borrowed likewise, "" = nothing */
+const char *fl_health_detail(const struct fl_health *health, const struct fl_health_key *key);
 /** Whether something changed that nobody was called for, such as the detail of a verdict
  * that stands: a snapshot would show it. For whoever looks once in a while. */
 bool fl_health_is_stale(const struct fl_health *health);

@@ -13,6 +13,10 @@
 static const struct fl_probe_driver *const drivers[FL_PROBES] = {
 	[FL_PROBE_TCP] = &fl_probe_tcp,
 	[FL_PROBE_HTTP] = &fl_probe_http,
+	[FL_PROBE_HTTPS] = &fl_probe_http,
+	[FL_PROBE_GRPC] = &fl_probe_grpc,
+	[FL_PROBE_UDP] = &fl_probe_udp,
+	[FL_PROBE_AGENT] = &fl_probe_tcp,
 };
 
 const struct fl_probe_driver *fl_probe_driver(enum fl_probe probe)

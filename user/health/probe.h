@@ -33,13 +33,10 @@ enum fl_probe_result {
 
 struct fl_probe_outcome {
 	enum fl_probe_result result;
-	char detail[FL_DETAIL_MAX]; /**< what was seen, in words */
-	/* of agent-checks only */
-	enum fl_sign agent; /**< FL_SIGN_NONE = as before */
-	int percent;        /**< of the weight; -1 = as before */
+	char detail[FL_DETAIL_MAX]; /**< what was seen, in words; of agent-checks the line */
 };
 /** Nothing seen yet. */
-#define FL_PROBE_OUTCOME(what) { .result = (what), .percent = -1 }
+#define FL_PROBE_OUTCOME(what) { .result = (what) }
 
 /** Called once for a probe that was neither cancelled nor failed to start; from the loop, never
  * from within `start`. The run is gone by then. */
@@ -61,9 +58,12 @@ struct fl_probe_driver {
 		struct fl_probe_outcome *outcome, void **ret);
 	/** `done` will not be called. */
 	void (*cancel)(void *run);
+	/** Cancel it since patience has ended, and say what its silence means; the outcome is
+	 * a failure that says how long it was. NULL = that is what it means. */
+	void (*expire)(void *run, struct fl_probe_outcome *outcome);
 };
 
-extern const struct fl_probe_driver fl_probe_tcp, fl_probe_http;
+extern const struct fl_probe_driver fl_probe_tcp, fl_probe_http, fl_probe_grpc, fl_probe_udp;
 
 /** @return NULL = the agent has no such probe */
 const struct fl_probe_driver *fl_probe_driver(enum fl_probe probe);

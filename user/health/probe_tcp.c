@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Connect; perhaps send a text; perhaps wait until the answer has a text in it. The
+ * Connect; perhaps send a text; perhaps wait until the answer has a text in it, or for the
+ * line that an agent says. The
  * connection is reset in the end: thousands of probes a second would fill the node
  * with connections in TIME_WAIT otherwise.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -78,6 +80,24 @@ static void fail(struct run *run, const char *detail)
 	finish(run, &outcome);
 }
 
+/* The line of an agent. */
+static void read_line(struct run *run, bool closed)
+{
+	size_t length = 0;
+	char line[FL_DETAIL_MAX];
+
+	while (length < run->length && run->answer[length] != '\n' && run->answer[length] != '\r')
+		length++;
+	if (length == run->length && !closed && length < ANSWER_MAX)
+		return;
+	if (!length) {
+		fail(run, "closed without a word");
+		return;
+	}
+	snprintf(line, sizeof(line), "%.*s", (int)length, run->answer);
+	pass(run, line);
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct run *run = poll->data;
@@ -92,7 +112,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	run->length += (size_t)count;
-	if (memmem(run->answer, run->length, wanted, strlen(wanted)))
+	if (!wanted)
+		read_line(run, count == 0);
+	else if (memmem(run->answer, run->length, wanted, strlen(wanted)))
 		pass(run, "connected, the answer fits");
 	else if (count == 0)
 		fail(run, "closed, and the answer does not have the text in it");
@@ -102,7 +124,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 static void after_sending(struct run *run)
 {
-	if (!run->target->check->contains) {
+	if (!run->target->check->contains && !run->target->check->agent) {
 		pass(run, "connected");
 		return;
 	}

@@ -207,6 +207,7 @@ static int copy_request(struct fl_http_call *call, const struct fl_http_request 
 	}
 	call->max_bytes = request->max_bytes ? request->max_bytes : DEFAULT_MAX_BYTES;
 	call->once = request->once;
+	call->http2 = request->http2;
 	if (request->source && asprintf(&call->source, "host!%s", request->source) < 0) {
 		call->source = NULL;
 		return -ENOMEM;
@@ -517,6 +518,9 @@ int fl_http_call_prepare(
 	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)call->max_bytes);
 	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
 	curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, call);
+	if (call->http2)
+		curl_easy_setopt(
+			easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
 	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)call->once);
 	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, (long)call->once);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);

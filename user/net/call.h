@@ -33,7 +33,7 @@ struct fl_http_call {
 	size_t length;
 	size_t max_bytes;
 	char *source; /**< as libcurl wants it; NULL = any */
-	bool once;
+	bool once, http2;
 
 	/* while it runs */
 	CURL *easy;      /**< NULL = waits for a connection */
