@@ -15,6 +15,7 @@
 #include <linux/in.h>
 
 #include "lib/choose.h"
+#include "lib/exempt.h"
 #include "lib/exit.h"
 #include "lib/sock.h"
 #include "lib/watch.h"
@@ -120,17 +121,24 @@ static __always_inline struct fl_peer *find_datagram(
 
 /* ------------------------------------------------------------------- translate */
 
-static __always_inline int choose(struct bpf_sock_addr *ctx, enum fl_family socket_family,
-	const struct fl_ip *addr, struct choice *c)
+static __always_inline int choose(struct bpf_sock_addr *ctx, enum exempt_hook hook,
+	enum fl_family socket_family, const struct fl_ip *addr, struct choice *c)
 {
 	__be16 port = (__be16)ctx->user_port;
 	__u8 proto = (__u8)ctx->protocol;
+	int err;
 
 	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
 		return -FL_PASS_PROTOCOL;
-	if (!choose_frontend(addr, port, proto, c))
+	if (!choose_frontend(addr, port, proto, c) ||
+		exempt_is_elsewhere(addr, bpf_get_netns_cookie(ctx)))
 		return -FL_PASS_NO_SERVICE;
-	return choose_endpoint(ctx, socket_family, sock_ip_family(addr), port, c);
+	if (exempt_is_agent())
+		return -FL_PASS_EXEMPT;
+	err = choose_endpoint(ctx, socket_family, sock_ip_family(addr), port, c);
+	if (!err && exempt_socket_cannot(ctx, hook, socket_family, &c->addr, c->port))
+		return -FL_PASS_SOURCE;
+	return err;
 }
 
 static __always_inline int verdict(int err)
@@ -138,7 +146,7 @@ static __always_inline int verdict(int err)
 	__u32 reason = err < 0 ? -err : FL_SENT;
 
 	exit_count(FL_PATH_NODE, reason);
-	if (!err || reason == FL_PASS_NO_SERVICE || reason == FL_PASS_PROTOCOL)
+	if (!err || EXIT_PASS_BITS >> reason & 1)
 		return ALLOW;
 	bpf_set_retval(-ECONNREFUSED);
 	return REFUSE;
@@ -159,7 +167,7 @@ static __always_inline int connect(
 {
 	__be16 port = (__be16)ctx->user_port;
 	struct choice c = { 0 };
-	int err = choose(ctx, socket_family, addr, &c);
+	int err = choose(ctx, EXEMPT_CONNECT, socket_family, addr, &c);
 
 	if (err) {
 		forget_connected(ctx);
@@ -189,11 +197,13 @@ static __always_inline int sendmsg(
 	struct choice c = { 0 };
 	int err;
 
-	if (known && takes_traffic(known)) {
+	if (known && takes_traffic(known) &&
+		!exempt_socket_cannot(ctx, EXEMPT_SENDMSG, socket_family, &known->endpoint,
+			known->endpoint_port)) {
 		put(ctx, socket_family, &known->endpoint, known->endpoint_port);
 		return ALLOW;
 	}
-	err = choose(ctx, socket_family, addr, &c);
+	err = choose(ctx, EXEMPT_SENDMSG, socket_family, addr, &c);
 	if (err)
 		return verdict(err);
 	fill_peer(&peer, &c, addr, port);

@@ -241,6 +241,10 @@ struct fl_node_event {
 _Static_assert(sizeof(struct fl_node_event) == 32, "event layout is ABI");
 #define FL_EVENTS_BYTES 65536
 
+/** What the agent's process calls itself (PR_SET_NAME), so that a number that is given out
+ * again is not taken for it. */
+#define FL_AGENT_COMM "fairleadd"
+
 /** The one row of `node` (array, mmap-able): what the programs must know of this node. */
 struct fl_node_row {
 	__u64 netns; /**< cookie of the agent's network namespace: whose loopback frontends on

@@ -40,8 +40,12 @@
 		"taken out of its tunnel for a local frontend")                                    \
 	X(FL_DROP_CONGESTED, DROP, "congested",                                                    \
 		"congestion was signalled to a packet that cannot carry the signal")               \
-	X(FL_DROP_INTERNAL, DROP, "internal", "a map that must be there is not")
+	X(FL_DROP_INTERNAL, DROP, "internal", "a map that must be there is not")                   \
+	X(FL_PASS_EXEMPT, PASS, "exempt", "the agent itself called, left to the stack")            \
+	X(FL_PASS_SOURCE, PASS, "source",                                                          \
+		"bound to a source that cannot reach the endpoint, left to the stack")
 
+/* New ones stand last: numbers are rows of a map that outlives the agent. */
 #define FL_REASON_ENUM(symbol, action, name, text) symbol,
 enum fl_reason { FL_REASONS(FL_REASON_ENUM) FL_REASON_COUNT };
 #undef FL_REASON_ENUM

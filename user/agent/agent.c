@@ -24,6 +24,7 @@
 #include "kernel/bpffs.h"
 #include "kernel/migration.h"
 #include "kernel/nat.h"
+#include "kernel/node_agent.h"
 
 #define TICK_MS 1000
 /* After a start, until the programs of the agent before have certainly come to their end. */
@@ -141,6 +142,16 @@ static int open_kernel(struct fl_agent *agent, struct fl_failure *failure)
 	return fl_writer_new(&agent->kernel->maps, failure, &agent->writer);
 }
 
+/* What it calls itself is not balanced. */
+static void introduce(struct fl_agent *agent)
+{
+	struct fl_failure failure = { 0 };
+
+	if (fl_node_agent_enter(agent->node_path.maps.node, &failure) < 0)
+		fl_log(FL_LOG_WARNING, "node", "the agent's own connections are balanced as well",
+			FL_STR("err", failure.message));
+}
+
 /* Pools are written by the first plan, which takes nothing for granted. */
 static int start_node_path(struct fl_agent *agent, struct fl_failure *failure)
 {
@@ -149,6 +160,7 @@ static int start_node_path(struct fl_agent *agent, struct fl_failure *failure)
 	fl_node_path_start(agent->kernel, agent->config, &agent->node_path);
 	if (!agent->node_path.enabled)
 		return 0;
+	introduce(agent);
 	if (fl_pools_new(&agent->node_path.maps, &here, &agent->pools) < 0)
 		return fl_fail(failure, -ENOMEM, "out of memory");
 	fl_writer_use_pools(agent->writer, agent->pools);
@@ -285,6 +297,8 @@ static void release(struct fl_agent *agent)
 	fl_writer_free(agent->writer);
 	fl_passive_free(agent->passive);
 	fl_pools_free(agent->pools);
+	if (agent->node_path.maps.node)
+		fl_node_agent_leave(agent->node_path.maps.node);
 	fl_node_path_stop(&agent->node_path);
 	fl_kernel_close(agent->kernel);
 	fl_lock_release(&agent->lock);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <bpf/bpf_endian.h>
+
+#include "lib/choose.h"
+#include "lib/sock.h"
+
+/**
+ * @file exempt.h
+ * Connections to frontends that are left alone, since they are meant for what is
+ * really there, or would fail where they would have worked without us.
+ */
+
+/* -------------------------------------------------------------------- the agent */
+
+static __always_inline const struct fl_node_row *exempt_node(void)
+{
+	__u32 row = 0;
+
+	return bpf_map_lookup_elem(&fl_node, &row);
+}
+
+/**
+ * Whether the agent itself calls, any of its threads: its probes must see endpoints and its
+ * registries must be reached however services are declared. A number may be another
+ * process's after the agent was killed, hence the name; Linux gives both to programs at
+ * connect and sendmsg since 6.1.
+ */
+static __always_inline bool exempt_is_agent(void)
+{
+	static const char name[] = FL_AGENT_COMM;
+	const struct fl_node_row *node = exempt_node();
+	char comm[16] = "";
+
+	if (!node || !node->agent || bpf_get_current_pid_tgid() >> 32 != node->agent)
+		return false;
+	bpf_get_current_comm(comm, sizeof(comm));
+	for (__u32 i = 0; i < sizeof(name); i++)
+		if (comm[i] != name[i])
+			return false;
+	return true;
+}
+
+/* --------------------------------------------------------------------- loopback */
+
+/** 127.0.0.0/8, ::1. */
+static __always_inline bool exempt_is_loopback(const struct fl_ip *ip)
+{
+	if (ip->word[0] || ip->word[1])
+		return false;
+	if (ip->word[2] == bpf_htonl(0xffff))
+		return (ip->word[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+	return !ip->word[2] && ip->word[3] == bpf_htonl(1);
+}
+
+/** Whether a frontend is on loopback, and that of another network namespace than the
+ * one it was declared in: there the same address is somebody else's. */
+static __always_inline bool exempt_is_elsewhere(const struct fl_ip *frontend, __u64 netns)
+{
+	const struct fl_node_row *node;
+
+	if (!exempt_is_loopback(frontend))
+		return false;
+	node = exempt_node();
+	return node && node->netns && node->netns != netns;
+}
+
+/* ---------------------------------------------------------------- bound sockets */
+
+/** What a socket is bound to already. */
+struct exempt_source {
+	struct fl_ip addr; /**< all zeroes or ::ffff:0.0.0.0 = none yet */
+	__u32 device;      /**< 0 = none */
+	__u32 port;        /**< host order; 0 = none yet */
+};
+
+#define EXEMPT_LOOPBACK_DEVICE 1 /* `lo` is the first of each network namespace */
+
+static __always_inline bool exempt_is_bound(const struct exempt_source *source)
+{
+	const __be32 *word = source->addr.word;
+
+	return word[0] || word[1] || word[3];
+}
+
+static __always_inline bool exempt_is_itself(
+	const struct exempt_source *source, const struct fl_ip *endpoint, __be16 port)
+{
+	if (!source->port || source->port != bpf_ntohs(port))
+		return false;
+	return exempt_is_bound(source) ? sock_ip_equal(&source->addr, endpoint)
+				       : exempt_is_loopback(endpoint);
+}
+
+/**
+ * Whether a socket that is bound to `source` cannot be connected to an endpoint: what has
+ * an address or the device of loopback stays there, what is bound to another device does
+ * not get there, and a TCP socket that is bound to the endpoint's own address and port
+ * would be connected to itself (simultaneous open, RFC 9293 3.5).
+ */
+static __always_inline bool exempt_is_out_of_reach(
+	const struct exempt_source *source, const struct fl_ip *endpoint, __be16 port, bool tcp)
+{
+	bool is_near = exempt_is_loopback(endpoint);
+
+	if (!is_near &&
+		(exempt_is_loopback(&source->addr) || source->device == EXEMPT_LOOPBACK_DEVICE))
+		return true;
+	if (is_near && source->device && source->device != EXEMPT_LOOPBACK_DEVICE)
+		return true;
+	return tcp && exempt_is_itself(source, endpoint, port);
+}
+
+/* ----------------------------------------------------------------------- sockets */
+
+/** Who sends: hooks have the address of a message in another place than connect has. */
+enum exempt_hook { EXEMPT_CONNECT, EXEMPT_SENDMSG };
+
+/* A datagram's source may be its own: IP_PKTINFO, else what the socket is bound to. */
+static __always_inline void exempt_message_source(
+	struct bpf_sock_addr *ctx, enum fl_family socket_family, struct fl_ip *ret)
+{
+	if (socket_family == FL_IPV4) {
+		ret->word[2] = bpf_htonl(0xffff);
+		ret->word[3] = ctx->msg_src_ip4;
+		return;
+	}
+	ret->word[0] = ctx->msg_src_ip6[0];
+	ret->word[1] = ctx->msg_src_ip6[1];
+	ret->word[2] = ctx->msg_src_ip6[2];
+	ret->word[3] = ctx->msg_src_ip6[3];
+}
+
+static __always_inline void exempt_socket_source(
+	struct bpf_sock *sk, enum fl_family socket_family, struct fl_ip *ret)
+{
+	if (socket_family == FL_IPV4) {
+		ret->word[2] = bpf_htonl(0xffff);
+		ret->word[3] = sk->src_ip4;
+		return;
+	}
+	ret->word[0] = sk->src_ip6[0];
+	ret->word[1] = sk->src_ip6[1];
+	ret->word[2] = sk->src_ip6[2];
+	ret->word[3] = sk->src_ip6[3];
+}
+
+/** @param hook, socket_family  constants: the verifier allows each only its own fields */
+static __always_inline bool exempt_socket_cannot(struct bpf_sock_addr *ctx, enum exempt_hook hook,
+	enum fl_family socket_family, const struct fl_ip *endpoint, __be16 port)
+{
+	struct exempt_source source = { 0 };
+	struct bpf_sock *sk = ctx->sk;
+
+	if (!sk)
+		return false;
+	source.device = sk->bound_dev_if;
+	source.port = sk->src_port;
+	if (hook == EXEMPT_SENDMSG)
+		exempt_message_source(ctx, socket_family, &source.addr);
+	else
+		exempt_socket_source(sk, socket_family, &source.addr);
+	return exempt_is_out_of_reach(&source, endpoint, port, ctx->protocol == IPPROTO_TCP);
+}
