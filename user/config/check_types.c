@@ -275,10 +275,20 @@ const struct fl_option_type fl_type_check = { describe_check, read_check, print_
 
 /* ------------------------------------------------------------------- service */
 
-/* Kinds that the agent itself carries out. */
-static bool is_ours(enum fl_probe probe)
+/* Who can write into a registry must not be able to run programs on the nodes. */
+static void check_command(
+	struct fl_reader *reader, const struct fl_service *service, struct fl_place place)
 {
-	return probe != FL_PROBE_EXEC && probe != FL_PROBE_NONE;
+	if (reader->remote)
+		fl_problem_add(reader->problems, place,
+			"services.check.exec: stands in a registry, from which no command is run, "
+			"expected another kind, or the service to be declared in a file of this "
+			"node");
+	else if (service->check.exec[0][0] != '/')
+		fl_problem_add(reader->problems, place,
+			"services.check.exec: %s is not absolute, expected the path of a program "
+			"and its arguments",
+			service->check.exec[0]);
 }
 
 static void check_ports(
@@ -311,13 +321,9 @@ void fl_read_check_of(struct fl_reader *reader, const struct fl_service *service
 				"services.check.%s: no registry can be told that, expected it to "
 				"be absent, or the service not to be registered",
 				check->beyond);
-	} else if (!is_ours(probe)) {
-		fl_problem_add(reader->problems, place,
-			"services.check.%s: known, not supported by this version unless the "
-			"service is registered, expected register: NAME beside it, or another "
-			"kind",
-			fl_probe_name(probe));
-	} else if (probe != FL_PROBE_EXEC) {
+	} else if (probe == FL_PROBE_EXEC) {
+		check_command(reader, service, place);
+	} else {
 		check_ports(reader, service, place);
 	}
 }

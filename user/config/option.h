@@ -87,6 +87,7 @@ struct fl_reader {
 	struct fl_problems *problems;
 	struct fl_origins *origins; /**< NULL = they are not wanted */
 	const char *registry;       /**< name put into services */
+	bool remote;                /**< another machine declares it: it runs nothing here */
 	bool varies;                /**< of services: their endpoints come and go by themselves */
 	bool no_memory;             /**< something was left out for lack of memory */
 };

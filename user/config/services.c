@@ -87,7 +87,11 @@ int fl_services_parse_kept(const char *text, size_t length, const char *name, co
 	struct fl_problems *problems, fl_service_vec *ret)
 {
 	struct fl_reader reader = {
-		.file = name, .problems = problems, .registry = registry, .varies = true
+		.file = name,
+		.problems = problems,
+		.registry = registry,
+		.remote = true,
+		.varies = true,
 	};
 
 	return parse(&reader, text, length, ret);
@@ -139,7 +143,9 @@ static struct fl_node complete(const struct fl_node *map, const char *name, stru
 int fl_service_begin(const struct fl_node *map, const char *name, const char *file,
 	const char *registry, struct fl_problems *problems, struct fl_service **ret)
 {
-	struct fl_reader reader = { .file = file, .problems = problems, .registry = registry };
+	struct fl_reader reader = {
+		.file = file, .problems = problems, .registry = registry, .remote = true
+	};
 	struct fl_node more[2];
 	struct fl_node whole = complete(map, name, more);
 	const struct fl_node *own = map->kind == FL_NODE_MAP ? fl_node_get(map, "name") : NULL;

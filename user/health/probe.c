@@ -16,6 +16,7 @@ static const struct fl_probe_driver *const drivers[FL_PROBES] = {
 	[FL_PROBE_HTTPS] = &fl_probe_http,
 	[FL_PROBE_GRPC] = &fl_probe_grpc,
 	[FL_PROBE_UDP] = &fl_probe_udp,
+	[FL_PROBE_EXEC] = &fl_probe_exec,
 	[FL_PROBE_AGENT] = &fl_probe_tcp,
 };
 

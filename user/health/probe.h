@@ -63,7 +63,8 @@ struct fl_probe_driver {
 	void (*expire)(void *run, struct fl_probe_outcome *outcome);
 };
 
-extern const struct fl_probe_driver fl_probe_tcp, fl_probe_http, fl_probe_grpc, fl_probe_udp;
+extern const struct fl_probe_driver fl_probe_tcp, fl_probe_http, fl_probe_grpc, fl_probe_udp,
+	fl_probe_exec;
 
 /** @return NULL = the agent has no such probe */
 const struct fl_probe_driver *fl_probe_driver(enum fl_probe probe);

@@ -205,6 +205,9 @@ static const struct row {
 		WEB FRONTENDS ENDPOINTS "  check: {tcp: true, method: HEAD, expect: '200'}\n",
 		{ "5:22: services.check.method: goes with http and https, not with tcp",
 			"5:36: services.check.expect: goes with http and https, not with tcp" } },
+	{ "a command of the shell", WEB FRONTENDS ENDPOINTS "  check: {exec: [echo]}\n",
+		{ "5:3: services.check.exec: echo is not absolute, expected the path of a "
+		  "program" } },
 	{ "what no registry can be told",
 		WEB FRONTENDS ENDPOINTS "  register: consul\n  check: {tcp: true, port: 9}\n",
 		{ "6:3: services.check.port: no registry can be told that" } },

@@ -215,8 +215,8 @@ static const struct {
 	size_t endpoints;
 } mappings[] = {
 	{ "without endpoints", "frontends: ['10.0.0.1:80/tcp']\n", NULL, 0 },
-	{ "with endpoints",
-		"frontends: ['10.0.0.1:80/tcp']\nendpoints: [{address: 192.0.2.1}]\n", NULL, 1 },
+	{ "with endpoints", "frontends: ['10.0.0.1:80/tcp']\nendpoints: [{address: 192.0.2.1}]\n",
+		NULL, 1 },
 	{ "with its own name", "name: a/b\nfrontends: ['10.0.0.1:80/tcp']\n", NULL, 0 },
 	{ "with another name", "name: other\nfrontends: ['10.0.0.1:80/tcp']\n",
 		"kv x:1:7: services.name: is other here, expected a/b or none", 0 },
@@ -259,4 +259,21 @@ Test(config_services, one_service_may_get_name_and_endpoints_from_elsewhere)
 		fl_yaml_done(&yaml);
 		fl_problems_done(&problems);
 	}
+}
+
+Test(config_services, what_another_machine_declares_runs_nothing_here)
+{
+	static const char text[] =
+		"services: [{name: a, frontends: ['10.0.0.1:80/tcp'], endpoints: "
+		"[{address: 192.0.2.1}], check: {exec: [/bin/true]}}]";
+	struct fl_problems problems = { 0 };
+	fl_service_vec services = { 0 };
+
+	cr_assert_eq(fl_services_parse(text, strlen(text), "x", "file", &problems, &services), 0);
+	fl_services_done(&services);
+	cr_assert_lt(
+		fl_services_parse_kept(text, strlen(text), "x", "consul", &problems, &services), 0);
+	cr_assert(strstr(problems.items[0].message, "from which no command is run"));
+	fl_services_done(&services);
+	fl_problems_done(&problems);
 }

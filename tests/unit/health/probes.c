@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -571,6 +572,90 @@ Test(probes, udp)
 		check_row(&udp_rows[i], &w, ntohs(address.sin_port));
 		world_done(&w);
 	}
+}
+
+/* -------------------------------------------------------------------------- exec */
+
+static const struct row exec_rows[] = {
+	{ "it ends well", "exec: [/bin/true]", NULL, NULL, FL_SIGN_UP, "exit code 0" },
+	{ "it does not", "exec: [/bin/sh, -c, 'echo no disk; echo more; exit 3']", NULL, NULL,
+		FL_SIGN_DOWN, "exit code 3: no disk" },
+	{ "what it is told",
+		"exec: [/bin/sh, -c, 'echo $FAIRLEAD_SERVICE $FAIRLEAD_ADDRESS $HOME']", NULL, NULL,
+		FL_SIGN_UP, "web 127.0.0.1 /" },
+	{ "standard error counts", "exec: [/bin/sh, -c, 'echo oops >&2; exit 1']", NULL, NULL,
+		FL_SIGN_DOWN, "exit code 1: oops" },
+	{ "it is killed", "exec: [/bin/sh, -c, 'kill -9 $$']", NULL, NULL, FL_SIGN_DOWN,
+		"killed by signal 9" },
+	{ "it takes too long", "timeout: 200ms, exec: [/bin/sleep, 100]", NULL, NULL, FL_SIGN_DOWN,
+		"no answer within 200 ms" },
+	{ "no capability",
+		"exec: [/bin/sh, -c, 'grep -E \"^Cap(Prm|Eff|Inh):.*[1-9a-f]\" /proc/self/status']",
+		NULL, NULL, FL_SIGN_DOWN, "exit code 1" },
+	{ "no way to get one", "exec: [/bin/grep, NoNewPrivs, /proc/self/status]", NULL, NULL,
+		FL_SIGN_UP, "NoNewPrivs:\t1" },
+	{ "no descriptors of ours", "exec: [/bin/sh, -c, 'echo fd $(ls /proc/$$/fd)']", NULL, NULL,
+		FL_SIGN_UP, "fd 0 1 2" },
+	{ "no large files", "exec: [/bin/sh, -c, 'exec 2>/dev/null; ulimit -f; ulimit -n']", NULL,
+		NULL, FL_SIGN_UP, "2048" },
+	{ "much to say", "exec: [/bin/sh, -c, 'echo first; head -c 300000 /dev/zero']", NULL, NULL,
+		FL_SIGN_UP, "first" },
+};
+
+Test(probes, exec)
+{
+	for (size_t i = 0; i < sizeof(exec_rows) / sizeof(exec_rows[0]); i++) {
+		struct world w;
+
+		world_init(&w);
+		check_row(&exec_rows[i], &w, 80);
+		world_done(&w);
+	}
+}
+
+Test(probes, a_command_leaves_no_process_behind)
+{
+	char path[64], check[200], pid[16] = "";
+	struct row row = { "it starts another", check, NULL, NULL, FL_SIGN_UP, "" };
+	struct world w;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/pid", directory);
+	snprintf(check, sizeof(check),
+		"exec: [/bin/sh, -c, 'sleep 1000 >/dev/null 2>&1 & echo $! > %s']", path);
+	world_init(&w);
+	check_row(&row, &w, 80);
+	world_done(&w);
+	file = fopen(path, "r");
+	cr_assert(file && fgets(pid, sizeof(pid), file));
+	fclose(file);
+	for (int i = 0; i < 1000 && kill(atoi(pid), 0) == 0; i++) { /* init reaps it by and by */
+		char state[64], line[256] = "";
+
+		snprintf(state, sizeof(state), "/proc/%d/stat", atoi(pid));
+		file = fopen(state, "r");
+		if (!file)
+			break;
+		cr_assert_not_null(fgets(line, sizeof(line), file));
+		fclose(file);
+		if (strstr(line, ") Z "))
+			break;
+		usleep(20000);
+		cr_assert_lt(i, 999, "%s", line);
+	}
+}
+
+Test(probes, a_command_that_is_not_there_is_no_verdict)
+{
+	struct fl_snapshot *snapshot = declare(80, 1, "exec: [/nonexistent/check]");
+	struct world w;
+
+	world_init(&w);
+	cr_assert_eq(fl_checker_configure(w.checker, snapshot), 0);
+	run_until(&w, 2);
+	cr_assert_eq(fl_checker_stats(w.checker)->unable, 2);
+	fl_snapshot_unref(snapshot);
+	world_done(&w);
 }
 
 /* ----------------------------------------------------------------------- the checker */
