@@ -36,9 +36,6 @@ enum fl_key {
 /** Which endpoints are near. */
 enum fl_locality { FL_LOCALITY_OFF = 0, FL_LOCALITY_ZONE = 1, FL_LOCALITY_NODE = 2 };
 
-/** What happens to connections whose endpoint went. */
-enum fl_stale { FL_STALE_KEEP = 0, FL_STALE_CLOSE = 1, FL_STALE_DRAIN = 2 };
-
 /* ------------------------------------------------------------------ choices */
 
 /**
@@ -215,10 +212,27 @@ struct fl_peers {
 /** Value of `stale` (hash, by endpoint): sockets connected to it are to be closed. */
 struct fl_stale_row {
 	struct fl_ip addr; /**< of the endpoint: its number may be another's by now */
-	__u32 since;       /**< CLOCK_BOOTTIME second */
-	__u32 closed;      /**< sockets closed so far */
+	__u32 service;
+	__u32 closed; /**< sockets closed so far by programs */
 };
 #define FL_STALE_MAX 65536
+
+/** What a walk over sockets writes for each that is stale (sock_close.bpf.c), one after
+ * the other. */
+struct fl_stale_socket {
+	__u64 cookie;
+	struct fl_ip local;
+	struct fl_ip remote; /**< where it is connected: the endpoint */
+	__be16 local_port;
+	__be16 remote_port;
+	__u32 endpoint;
+	__u32 interface; /**< that it is bound to; 0 = none */
+	__u8 family;     /**< AF_INET, AF_INET6 */
+	__u8 proto;      /**< IPPROTO_TCP, IPPROTO_UDP */
+	__u8 closed;     /**< by the walk itself */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct fl_stale_socket) == 56, "record layout is ABI");
 
 /* ------------------------------------------------------------------- events */
 

@@ -86,7 +86,9 @@ def talk(net, cgroup, **do):
 
 
 def test_a_process_of_this_node_is_connected_to_an_endpoint(net, cgroup, node):
-    assert node.cli("status")["node_path"] == {"enabled": True, "cgroup": str(cgroup), "reason": None}
+    status = node.cli("status")["node_path"]
+    assert (status["enabled"], status["cgroup"], status["reason"]) == (True, str(cgroup), None)
+    assert status["closes_by"] in ("bpf_sock_destroy", "sock_diag")
 
     # The frontend's address is nowhere: only the connect hook makes this work; the socket shows it.
     seen = talk(net, cgroup, do="stream", to=[VIP4, PORT], family=4)

@@ -17,6 +17,7 @@
 #include "agent/notify.h"
 #include "agent/passive.h"
 #include "agent/privileges.h"
+#include "agent/stale.h"
 #include "agent/state.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
@@ -79,6 +80,7 @@ static void on_tick(uv_timer_t *timer)
 	int next_ms = fl_nat_tick(&agent->kernel->maps, fl_clock_boot_s(), &failure), r;
 
 	end_migration(agent);
+	fl_agent_close_stale(agent);
 	if (!agent->applying.snapshot)
 		fl_passive_tick(agent->passive, agent, fl_clock_boot_s());
 	if (next_ms < 0)
@@ -164,7 +166,7 @@ static int start_node_path(struct fl_agent *agent, struct fl_failure *failure)
 	if (fl_pools_new(&agent->node_path.maps, &here, &agent->pools) < 0)
 		return fl_fail(failure, -ENOMEM, "out of memory");
 	fl_writer_use_pools(agent->writer, agent->pools);
-	return 0;
+	return fl_agent_start_stale(agent, failure);
 }
 
 static int start_paths(struct fl_agent *agent, struct fl_failure *failure)
@@ -286,6 +288,7 @@ static void stop(struct fl_agent *agent)
 		fl_routes_stop(agent->routes);
 	fl_target_stop(agent->target);
 	fl_sweeper_stop(agent->sweeper);
+	fl_agent_stop_stale(agent);
 	close_handles(agent);
 	uv_run(&agent->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&agent->loop);
@@ -297,6 +300,7 @@ static void release(struct fl_agent *agent)
 	fl_writer_free(agent->writer);
 	fl_passive_free(agent->passive);
 	fl_pools_free(agent->pools);
+	fl_stale_free(agent->stale);
 	if (agent->node_path.maps.node)
 		fl_node_agent_leave(agent->node_path.maps.node);
 	fl_node_path_stop(&agent->node_path);
@@ -310,6 +314,7 @@ enum fl_exit fl_agent_run(struct fl_config *config)
 	struct fl_agent agent = { .config = config,
 		.lock = FL_LOCK_NONE,
 		.node_path.maps = FL_NODE_MAPS_NONE,
+		.node_path.walk = FL_SOCK_WALK_NONE,
 		.started_ms = fl_clock_real_ms() };
 	enum fl_exit code;
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "agent/notify.h"
+#include "agent/stale.h"
 #include "agent/state.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -318,6 +319,7 @@ static void on_timer(uv_timer_t *timer)
 		return;
 	}
 	forget_applying(agent);
+	fl_agent_close_stale(agent);
 	if (agent->wanted)
 		schedule_in(agent, GO_ON_MS);
 	else if (agent->incomplete || agent->refused)

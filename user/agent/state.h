@@ -11,6 +11,7 @@
 #include "health/checker.h"
 #include "health/keeper.h"
 #include "health/overlay.h"
+#include "kernel/closer.h"
 #include "kernel/kernel.h"
 #include "kernel/links.h"
 #include "kernel/node_path.h"
@@ -64,7 +65,10 @@ struct fl_agent {
 	struct fl_routes *routes; /**< NULL = no edge path */
 	struct fl_target *target; /**< NULL = no path at all */
 	struct fl_node_path node_path;
-	struct fl_pools *pools; /**< NULL = no node path */
+	struct fl_pools *pools;   /**< NULL = no node path */
+	struct fl_stale *stale;   /**< NULL = no node path, or it cannot close connections */
+	struct fl_closer *closer; /**< likewise */
+	bool walk_again;          /**< something was due while a walk was under way */
 	struct fl_sweeper *sweeper;
 	struct fl_server *server;
 	struct fl_dns_server *dns; /**< NULL = off */

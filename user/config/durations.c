@@ -153,3 +153,55 @@ static void print_millis(const struct fl_option *option, const void *target, FIL
 }
 
 const struct fl_option_type fl_type_millis = { describe_millis, read_millis, print_millis };
+
+/* --------------------------------------------------- keep, close, drain SECONDS */
+
+static const char drain[] = "drain ";
+
+static void describe_stale(const struct fl_option *option, FILE *out)
+{
+	(void)option;
+	fputs("keep, close, or drain with a duration (drain 30s)", out);
+}
+
+static bool read_stale(struct fl_reader *reader, const struct fl_option *option,
+	const struct fl_node *node, void *target)
+{
+	uint32_t *seconds = FL_FIELD(uint32_t, option, target);
+	int64_t ms;
+
+	if (!fl_read_is_text(reader, option, node))
+		return false;
+	if (strcmp(node->text, "keep") == 0) {
+		*seconds = FL_STALE_KEEP;
+		return true;
+	}
+	if (strcmp(node->text, "close") == 0) {
+		*seconds = 0;
+		return true;
+	}
+	if (strncmp(node->text, drain, sizeof(drain) - 1) != 0)
+		return fl_read_refuse(reader, option, node, "is none of these");
+	if (parse_duration(node->text + sizeof(drain) - 1, &ms) < 0 || ms % 1000)
+		return fl_read_refuse(reader, option, node, "has no duration in seconds");
+	if (ms / 1000 < 1 || ms / 1000 > option->max)
+		return fl_read_refuse(reader, option, node, "is out of range");
+	*seconds = (uint32_t)(ms / 1000);
+	return true;
+}
+
+static void print_stale(const struct fl_option *option, const void *target, FILE *out)
+{
+	uint32_t seconds = *FL_FIELD(const uint32_t, option, target);
+
+	if (seconds == FL_STALE_KEEP) {
+		fputs("keep", out);
+	} else if (seconds == 0) {
+		fputs("close", out);
+	} else {
+		fputs(drain, out);
+		put_duration((int64_t)seconds * 1000, "s", out);
+	}
+}
+
+const struct fl_option_type fl_type_stale = { describe_stale, read_stale, print_stale };

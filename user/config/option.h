@@ -138,8 +138,8 @@ char *fl_option_text(const struct fl_option *option, const void *target);
 /* types.c: single values */
 extern const struct fl_option_type fl_type_text, fl_type_path, fl_type_label, fl_type_integer,
 	fl_type_word, fl_type_flag, fl_type_mode, fl_type_opaque;
-/* durations.c: in seconds, and in milliseconds */
-extern const struct fl_option_type fl_type_duration, fl_type_millis;
+/* durations.c: in seconds, in milliseconds, and what becomes of stale connections */
+extern const struct fl_option_type fl_type_duration, fl_type_millis, fl_type_stale;
 /* network.c: addresses and interfaces */
 extern const struct fl_option_type fl_type_listen, fl_type_interfaces, fl_type_addresses,
 	fl_type_prefixes, fl_type_ports, fl_type_tunnel_source, fl_type_domain;

@@ -368,6 +368,10 @@ const struct fl_option fl_options[] = {
 		FIELD(fl_service, max_ejected_percent), .min = 0, .max = 100,
 		.fallback = TEXT_OF(FL_MAX_EJECTED_DEFAULT), .reloadable = true,
 		.help = "percent of the endpoints that may be left out at once, but one always" },
+	{ "services.stale", FL_OF_SERVICE, &fl_type_stale, FIELD(fl_service, stale_s), .max = DAY_S,
+		.fallback = "keep", .reloadable = true,
+		.help = "node path: what becomes of connections whose endpoint was removed or is "
+			"down" },
 	{ "services.slots", FL_OF_SERVICE, &fl_type_word, FIELD(fl_service, slots), .words = sizes,
 		.fallback = "", .fallback_words = "the smallest with 100 for each endpoint",
 		.reloadable = true, .help = "size of the hash table" },

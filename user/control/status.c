@@ -43,6 +43,18 @@ static void put_interfaces(const struct fl_view *view, struct fl_json_text *json
 	fl_json_end(json);
 }
 
+/* How connections to endpoints that went are closed; null = they cannot be. */
+static void put_closing(const struct fl_node_path *path, struct fl_json_text *json)
+{
+	bool can = path && path->enabled && !*path->walk_reason;
+
+	if (!path || !path->enabled)
+		return;
+	fl_json_string(json, "closes_by", can ? fl_close_way_name(path->walk.way) : NULL);
+	if (!can)
+		fl_json_string(json, "closes_by_reason", path->walk_reason);
+}
+
 static void put_node_path(const struct fl_view *view, struct fl_json_text *json)
 {
 	const struct fl_node_path *path = view->node_path;
@@ -51,6 +63,7 @@ static void put_node_path(const struct fl_view *view, struct fl_json_text *json)
 	fl_json_bool(json, "enabled", path && path->enabled);
 	fl_json_string(json, "cgroup", path && path->enabled ? path->cgroup : NULL);
 	fl_json_string(json, "reason", path && *path->reason ? path->reason : NULL);
+	put_closing(path, json);
 	fl_json_end(json);
 }
 

@@ -151,12 +151,26 @@ static bool remove_all(const struct fl_kernel *kernel, struct fl_node_path *path
 	return any;
 }
 
+/* Without it connections can be made, and those to endpoints that went stay. */
+static void open_walk(
+	const struct fl_kernel *kernel, const struct fl_config *config, struct fl_node_path *path)
+{
+	struct fl_failure failure = { 0 };
+
+	if (fl_sock_walk_open(
+		    kernel, config, &path->maps, fl_sock_walk_way(), &failure, &path->walk) == 0)
+		return;
+	snprintf(path->walk_reason, sizeof(path->walk_reason), "%.199s", failure.message);
+	fl_log(FL_LOG_WARNING, "node", "stale connections cannot be closed, they stay",
+		FL_STR("err", path->walk_reason));
+}
+
 void fl_node_path_start(
 	const struct fl_kernel *kernel, const struct fl_config *config, struct fl_node_path *ret)
 {
 	struct fl_failure failure = { 0 };
 
-	*ret = (struct fl_node_path){ .maps = FL_NODE_MAPS_NONE };
+	*ret = (struct fl_node_path){ .maps = FL_NODE_MAPS_NONE, .walk = FL_SOCK_WALK_NONE };
 	if (!config->node_path) {
 		if (remove_all(kernel, ret))
 			fl_log(FL_LOG_INFO, "node", "node path detached: node_path is not enabled");
@@ -172,10 +186,12 @@ void fl_node_path_start(
 		return;
 	}
 	ret->enabled = true;
+	open_walk(kernel, config, ret);
 	fl_log(FL_LOG_INFO, "node", "node path attached", FL_STR("cgroup", ret->cgroup));
 }
 
 void fl_node_path_stop(struct fl_node_path *path)
 {
+	fl_sock_walk_close(&path->walk);
 	fl_node_maps_close(&path->maps);
 }

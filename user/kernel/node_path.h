@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "kernel/kernel.h"
 #include "kernel/node_maps.h"
+#include "kernel/sock_walk.h"
 
 /**
  * @file node_path.h
@@ -16,6 +17,8 @@
  */
 struct fl_node_path {
 	struct fl_node_maps maps; /**< open while enabled */
+	struct fl_sock_walk walk; /**< closes stale connections; way FL_CLOSE_NOT = it cannot */
+	char walk_reason[200];    /**< why it cannot; "" = it can */
 	bool enabled;             /**< every hook is attached, and was seen to fire */
 	char cgroup[256];         /**< where; "" = nowhere */
 	char reason[480];         /**< why it is not enabled; "" = it is */

@@ -26,6 +26,7 @@ struct fl_writer {
 	struct fl_tables *tables;
 	struct fl_settler *settler;
 	struct fl_pools *pools;       /* NULL = no node path */
+	struct fl_stale *stale;       /* NULL = nobody closes connections */
 	struct fl_snapshot *snapshot; /* in force; NULL = none yet */
 	struct fl_numbering numbering;
 	fl_leavers leavers;
@@ -87,6 +88,11 @@ void fl_writer_use_pools(struct fl_writer *writer, struct fl_pools *pools)
 	writer->pools = pools;
 }
 
+void fl_writer_use_stale(struct fl_writer *writer, struct fl_stale *stale)
+{
+	writer->stale = stale;
+}
+
 /* ------------------------------------------------------------------- assign */
 
 int fl_writer_assign_some(struct fl_writer *writer, struct fl_snapshot *snapshot, size_t services,
@@ -146,6 +152,18 @@ static void set_state(struct fl_writer *writer, uint32_t id, enum fl_state state
 		fl_endpoint_row_set_state(writer->maps, id, state, writer->now_s);
 }
 
+/* What becomes of connections that are there when an endpoint takes traffic or not. */
+static void tell_stale(struct fl_writer *writer, const struct fl_service *service,
+	const struct fl_endpoint *endpoint, bool gone)
+{
+	if (!writer->stale)
+		return;
+	if (gone)
+		fl_stale_gone(writer->stale, service, endpoint->id, &endpoint->addr, writer->now_s);
+	else
+		fl_stale_back(writer->stale, endpoint->id);
+}
+
 static void put_endpoint(struct fl_writer *writer, const struct fl_service *service,
 	const struct fl_endpoint *endpoint)
 {
@@ -158,6 +176,7 @@ static void put_endpoint(struct fl_writer *writer, const struct fl_service *serv
 	/* One that others still have in their slots leaves later, by its own step. */
 	if (written || state == FL_UP)
 		set_state(writer, endpoint->id, state);
+	tell_stale(writer, service, endpoint, false);
 }
 
 static int lower_state(struct fl_writer *writer, const struct fl_service *service,
@@ -165,6 +184,7 @@ static int lower_state(struct fl_writer *writer, const struct fl_service *servic
 {
 	enum fl_state state = fl_endpoint_flow_state(endpoint);
 
+	tell_stale(writer, service, endpoint, !fl_state_takes_old(state));
 	if (state != FL_DRAINING || !fl_leavers_must_wait(writer->maps, service, endpoint->id)) {
 		set_state(writer, endpoint->id, state);
 		return 0;
@@ -257,6 +277,7 @@ int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_
 	case FL_STEP_ENDPOINT_STATE:
 		return lower_state(writer, service, step->endpoint, failure);
 	case FL_STEP_ENDPOINT_GONE:
+		tell_stale(writer, service, step->endpoint, true);
 		retire_endpoint(writer, step->endpoint->id);
 		return 0;
 	case FL_STEP_KINDS:
@@ -337,11 +358,27 @@ static void prune_services(struct fl_writer *writer, const struct wanted *wanted
 	}
 }
 
-static void prune_endpoints(struct fl_writer *writer, const struct wanted *wanted)
+/* Of a service that is gone as well nobody knows what it wanted: its connections stay. */
+static void tell_pruned(struct fl_writer *writer, const struct fl_snapshot *snapshot, uint32_t id)
+{
+	const struct fl_endpoint_row *row = &writer->maps->endpoints[id];
+	size_t i = 0;
+
+	while (writer->stale && i < snapshot->service_count &&
+		snapshot->services[i]->id != row->service)
+		i++;
+	if (writer->stale && i < snapshot->service_count)
+		fl_stale_gone(writer->stale, snapshot->services[i], id, &row->addr, writer->now_s);
+}
+
+static void prune_endpoints(
+	struct fl_writer *writer, const struct wanted *wanted, const struct fl_snapshot *snapshot)
 {
 	for (uint32_t id = 1; id <= writer->maps->limits.endpoints; id++)
-		if (writer->maps->endpoints[id].service != 0 && !wanted->endpoints[id])
+		if (writer->maps->endpoints[id].service != 0 && !wanted->endpoints[id]) {
+			tell_pruned(writer, snapshot, id);
 			retire_endpoint(writer, id);
+		}
 }
 
 int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot, uint32_t now_s,
@@ -357,7 +394,7 @@ int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot
 		r = prune_frontends(writer, &wanted, failure);
 	if (r == 0) {
 		prune_services(writer, &wanted);
-		prune_endpoints(writer, &wanted);
+		prune_endpoints(writer, &wanted, snapshot);
 	}
 	wanted_done(&wanted);
 	return r;
@@ -394,6 +431,8 @@ static bool is_held(const struct fl_writer *writer, uint32_t id)
 {
 	const struct fl_nat_used_row *flows = &writer->maps->nat_used[id];
 
+	if (writer->stale && fl_stale_holds(writer->stale, id))
+		return true;
 	return flows->tcp || flows->udp || !fl_settler_found_unused(writer->settler, id);
 }
 

@@ -4,6 +4,7 @@
 #include "core/failure.h"
 #include "kernel/maps.h"
 #include "kernel/pools.h"
+#include "kernel/stale.h"
 #include "model/plan.h"
 
 /**
@@ -34,6 +35,9 @@ void fl_writer_free(struct fl_writer *writer);
 /** From now on there is a node path: write its pools, too. Borrowed; it must outlive
  * the writer. A plan from nothing writes those that lack. */
 void fl_writer_use_pools(struct fl_writer *writer, struct fl_pools *pools);
+
+/** Tell about endpoints that go and return; NULL = nobody. It must outlive the writer. */
+void fl_writer_use_stale(struct fl_writer *writer, struct fl_stale *stale);
 
 /**
  * Give ids to every service of a snapshot. Those that are the same objects as in the

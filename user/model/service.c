@@ -37,6 +37,7 @@ struct fl_service *fl_service_new(const char *name)
 	service->references = 1;
 	service->settle_tcp_s = FL_SETTLE_TCP_DEFAULT_S;
 	service->settle_udp_s = FL_SETTLE_UDP_DEFAULT_S;
+	service->stale_s = FL_STALE_KEEP;
 	service->max_fails = FL_MAX_FAILS_DEFAULT;
 	service->fail_timeout_s = FL_FAIL_TIMEOUT_DEFAULT;
 	service->max_ejected_percent = FL_MAX_EJECTED_DEFAULT;
@@ -496,10 +497,11 @@ bool fl_service_chooses_alike(const struct fl_service *a, const struct fl_servic
 bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)
 {
 	if (strcmp(a->name, b->name) != 0 || a->forward != b->forward ||
-		!fl_service_chooses_alike(a, b) || a->udp != b->udp || a->slots != b->slots ||
-		a->settle_tcp_s != b->settle_tcp_s || a->settle_udp_s != b->settle_udp_s ||
-		a->panic_percent != b->panic_percent || a->cross_family != b->cross_family ||
-		a->frontend_count != b->frontend_count || a->endpoint_count != b->endpoint_count ||
+		!fl_service_chooses_alike(a, b) || a->stale_s != b->stale_s || a->udp != b->udp ||
+		a->slots != b->slots || a->settle_tcp_s != b->settle_tcp_s ||
+		a->settle_udp_s != b->settle_udp_s || a->panic_percent != b->panic_percent ||
+		a->cross_family != b->cross_family || a->frontend_count != b->frontend_count ||
+		a->endpoint_count != b->endpoint_count ||
 		!fl_registration_equal(&a->registration, &b->registration) ||
 		!fl_check_equal(&a->check, &b->check))
 		return false;

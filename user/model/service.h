@@ -60,6 +60,8 @@ struct fl_service {
 	uint16_t max_fails;        /**< failed connects within fail_timeout_s; 0 = never eject */
 	uint8_t max_ejected_percent;
 	uint16_t fail_timeout_s;
+	/** Seconds after which connections of this node to an endpoint that went are closed. */
+	uint32_t stale_s;
 	enum fl_udp udp;
 	uint32_t slots;        /**< table size asked for; 0 = from the ladder */
 	uint32_t settle_tcp_s; /**< W and E of design 3.1, default 900 */
@@ -81,6 +83,8 @@ struct fl_service {
 	uint32_t id; /**< 0 until model/ids gave one */
 };
 
+/** stale_s: they are left alone. */
+#define FL_STALE_KEEP           UINT32_MAX
 #define FL_SETTLE_TCP_DEFAULT_S 900
 #define FL_SETTLE_UDP_DEFAULT_S 60
 #define FL_MAX_FAILS_DEFAULT    3

@@ -361,6 +361,26 @@ static void put_process(struct writer *w)
 	put_single(w, &families[6], (double)process.threads);
 }
 
+static void put_closed(
+	const struct fl_view *view, enum fl_metrics_format format, struct fl_text *out)
+{
+	static const struct fl_metric_family family = { "fairlead_node_closed", FL_COUNTER, NULL,
+		"Connections of this node that were closed because their endpoint went." };
+
+	if (!view->stale || !view->applied)
+		return;
+	fl_family_begin(out, format, &family);
+	for (size_t i = 0; i < view->applied->service_count; i++) {
+		const struct fl_service *service = view->applied->services[i];
+
+		if (service->stale_s == FL_STALE_KEEP && !fl_stale_closed(view->stale, service->id))
+			continue;
+		fl_family_name(out, &family);
+		fl_family_label(out, true, "service", service->name);
+		fl_family_value(out, true, fl_stale_closed(view->stale, service->id));
+	}
+}
+
 void fl_metrics_write_agent(
 	const struct fl_view *view, enum fl_metrics_format format, struct fl_text *out)
 {
@@ -375,4 +395,5 @@ void fl_metrics_write_agent(
 	put_dns(&w);
 	put_checks(&w);
 	put_process(&w);
+	put_closed(view, format, out);
 }

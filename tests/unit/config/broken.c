@@ -263,6 +263,13 @@ static const struct row {
 			"1s-1h with its unit (90s, 15m, 1h)",
 			"11:16: services.max_ejected: 101 is out of range, expected an integer "
 			"0-100" } },
+	{ "connections whose endpoint went", WEB FRONTENDS ENDPOINTS "  stale: cut\n",
+		{ "5:10: services.stale: cut is none of these, expected keep, close, or drain with "
+		  "a duration (drain 30s)" } },
+	{ "in how many seconds", WEB FRONTENDS ENDPOINTS "  stale: drain soon\n",
+		{ "5:10: services.stale: drain soon has no duration in seconds" } },
+	{ "in no time", WEB FRONTENDS ENDPOINTS "  stale: drain 0s\n",
+		{ "5:10: services.stale: drain 0s is out of range" } },
 	{ "panic", WEB FRONTENDS ENDPOINTS "  panic: 50\n",
 		{ "5:10: services.panic: 50 is known, not supported by this version, expected "
 		  "0" } },

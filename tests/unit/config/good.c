@@ -61,6 +61,7 @@ static const char everything[] =
 	"    locality: node\n"
 	"    spill: 150\n"
 	"    max_fails: 5\n"
+	"    stale: drain 1m30s\n"
 	"    fail_timeout: 1m\n"
 	"    max_ejected: 20\n"
 	"    cross_family: true\n"
@@ -246,6 +247,7 @@ Test(config_good, a_service_is_understood)
 	cr_expect_eq(service->locality, FL_LOCALITY_NODE);
 	cr_expect_eq(service->spill_percent, 150);
 	cr_expect_eq(service->max_fails, 5);
+	cr_expect_eq(service->stale_s, 90);
 	cr_expect_eq(service->fail_timeout_s, 60);
 	cr_expect_eq(service->max_ejected_percent, 20);
 	cr_assert_eq(service->frontend_count, 2);
@@ -258,7 +260,7 @@ Test(config_good, a_service_is_understood)
 	cr_expect_eq(service->endpoints[0].state, FL_DOWN);
 	cr_expect_eq(service->endpoints[0].weight, 1);
 	cr_expect_null(service->endpoints[0].zone);
-	cr_expect_eq(service->endpoints[0].line, 47);
+	cr_expect_eq(service->endpoints[0].line, 48);
 	cr_expect_eq(service->endpoints[1].weight, 65535);
 	cr_expect_eq(service->endpoints[1].state, FL_DRAINING);
 	cr_expect_str_eq(service->endpoints[1].zone, "b");

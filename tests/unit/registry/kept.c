@@ -79,6 +79,7 @@ static const char everything[] =
 	"  locality: zone\n"
 	"  spill: 150\n"
 	"  max_fails: 0\n"
+	"  stale: close\n"
 	"  fail_timeout: 1m\n"
 	"  max_ejected: 20\n"
 	"  cross_family: true\n"

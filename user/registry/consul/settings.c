@@ -26,6 +26,7 @@ const char *const fl_consul_setting_keys[FL_CONSUL_SETTINGS] = {
 	"max_fails",
 	"fail_timeout",
 	"max_ejected",
+	"stale",
 };
 
 static bool is_joint(char c)
