@@ -189,6 +189,7 @@ static __always_inline void eject_succeeded(const struct eject *e, struct fl_liv
 		return;
 	WRITE_ONCE(row->trial, 0);
 	WRITE_ONCE(row->returned, e->now);
+	live_forgive(row);
 	eject_tell(e, row, FL_EVENT_RETURNED, 0);
 	WRITE_ONCE(row->fails, 0);
 }

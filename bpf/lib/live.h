@@ -70,6 +70,12 @@ static __always_inline void live_succeeded(struct fl_live_row *row)
 		WRITE_ONCE(row->penalty, penalty / 2);
 }
 
+/** It works again: otherwise it would wait for its penalty to fade, after all it waited for. */
+static __always_inline void live_forgive(struct fl_live_row *row)
+{
+	WRITE_ONCE(row->penalty, 0);
+}
+
 /** Whether it is ejected now: as long as `ejected` says, and then until a trial succeeds. */
 static __always_inline bool live_is_ejected(const struct fl_live_row *row, __u64 now)
 {

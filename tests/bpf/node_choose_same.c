@@ -128,7 +128,7 @@ static uint32_t slot_of(uint32_t hash)
 
 static uint32_t hash_of_source(uint8_t last)
 {
-	uint64_t address = (uint64_t)htonl(0xffff) | (uint64_t)htonl(0x7f000000u | last) << 32;
+	uint64_t address = (uint64_t)htonl(0xffff) | (uint64_t)htonl(0xc6336400u | last) << 32;
 
 	return fl_hash_end(fl_hash_mix(fl_hash_mix(FL_KEY_SOURCE, 0), address));
 }
@@ -150,9 +150,10 @@ Test(node_choose_same, a_source_has_its_slot)
 	unsigned seen[CHOOSING_MOST] = { 0 };
 	char from[32];
 
+	test_run("ip addr add 198.51.100.0/24 dev lo");
 	choosing_put(keyed(FL_KEY_SOURCE));
 	for (uint8_t i = 0; i < SOURCES; i++) {
-		snprintf(from, sizeof(from), "127.0.0.%u", i + 1);
+		snprintf(from, sizeof(from), "198.51.100.%u", i + 1);
 		choosing_know();
 		before[i] = choosing_connect_from(from);
 		cr_expect_eq(choosing_id(before[i]), slot_of(hash_of_source(i + 1)), "%s", from);
@@ -165,7 +166,7 @@ Test(node_choose_same, a_source_has_its_slot)
 	choosing.known[0].ejected = UINT64_MAX;
 	memset(seen, 0, sizeof(seen));
 	for (uint8_t i = 0; i < SOURCES; i++) {
-		snprintf(from, sizeof(from), "127.0.0.%u", i + 1);
+		snprintf(from, sizeof(from), "198.51.100.%u", i + 1);
 		choosing_know();
 		substitute[i] = choosing_connect_from(from);
 		cr_expect_neq(substitute[i], 0);
@@ -187,6 +188,7 @@ Test(node_choose_same, a_source_has_its_slot_among_near_ones)
 	unsigned seen[CHOOSING_MOST] = { 0 };
 	char from[32];
 
+	test_run("ip addr add 198.51.100.0/24 dev lo");
 	choosing_place(service, where, none);
 	service->locality = FL_LOCALITY_ZONE;
 	choosing_put(service);
@@ -194,7 +196,7 @@ Test(node_choose_same, a_source_has_its_slot_among_near_ones)
 		uint32_t slot = slot_of(hash_of_source(i + 1));
 		size_t got;
 
-		snprintf(from, sizeof(from), "127.0.0.%u", i + 1);
+		snprintf(from, sizeof(from), "198.51.100.%u", i + 1);
 		choosing_know();
 		got = choosing_connect_from(from);
 		seen[got]++;

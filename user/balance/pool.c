@@ -146,6 +146,7 @@ static void put_settings(const struct fl_service *service, struct fl_pool_head *
 	head->key = (__u8)service->key;
 	head->spill = service->spill_percent;
 	head->max_ejected = service->max_ejected_percent;
+	head->panic = service->panic_percent;
 	head->max_fails = service->max_fails;
 	head->fail_timeout_s = service->fail_timeout_s;
 	head->affinity_s = service->affinity_s;

@@ -149,6 +149,7 @@ Test(pool, settings)
 	service->max_fails = 1000;
 	service->fail_timeout_s = 3600;
 	service->max_ejected_percent = 99;
+	service->panic_percent = 30;
 	cr_assert_eq(fl_pool_make(service, FL_IPV4, &here, &pool), 0);
 	head = &pool.rows[0].head;
 	cr_expect_eq(head->balance, FL_P2C);
@@ -158,6 +159,7 @@ Test(pool, settings)
 	cr_expect_eq(head->max_fails, 1000);
 	cr_expect_eq(head->fail_timeout_s, 3600);
 	cr_expect_eq(head->max_ejected, 99);
+	cr_expect_eq(head->panic, 30);
 	cr_expect_eq(pool.count, 2, "no schedule where it is not round robin");
 	fl_pool_done(&pool);
 	fl_service_unref(service);
