@@ -61,6 +61,7 @@ enum bench_part {
 	BENCH_RELOAD = 8,  /**< a registry's file is saved, and the kernel follows */
 	BENCH_WRITES = 16, /**< rows and slots of maps */
 	BENCH_BUILDS = 32, /**< Maglev tables */
+	BENCH_CHECKS = 64, /**< probes of very many endpoints */
 };
 
 /** What the command line says. */
@@ -151,3 +152,4 @@ json_t *bench_scale(void);  /**< scale.c */
 json_t *bench_reload(void); /**< reload.c */
 json_t *bench_writes(void); /**< writes.c */
 json_t *bench_builds(void); /**< builds.c */
+json_t *bench_checks(void); /**< checks.c */

@@ -23,7 +23,7 @@ static const char usage_text[] =
 	"  --rounds N      rounds over all cases (default 21)\n"
 	"  --packets N     packets of each case in a round (default 262144)\n"
 	"  --only PARTS    not all, but these, with commas between: scale, reload,\n"
-	"                  writes, builds (the agent's work), packets, live\n"
+	"                  writes, builds, checks (the agent's work), packets, live\n"
 	"  --json FILE     write the figures there too\n";
 
 static bool parse_number(const char *text, long min, long max, long *ret)
@@ -53,6 +53,7 @@ static const struct {
 	{ "reload", BENCH_RELOAD, bench_reload },
 	{ "writes", BENCH_WRITES, bench_writes },
 	{ "builds", BENCH_BUILDS, bench_builds },
+	{ "checks", BENCH_CHECKS, bench_checks },
 	{ "packets", BENCH_PACKETS, NULL },
 	{ "live", BENCH_LIVE, NULL },
 };

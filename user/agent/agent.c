@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "agent/notify.h"
 #include "agent/passive.h"
@@ -309,6 +310,17 @@ static void release(struct fl_agent *agent)
 	fl_config_free(agent->config);
 }
 
+/* Probes need one each while they run. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 enum fl_exit fl_agent_run(struct fl_config *config)
 {
 	struct fl_agent agent = { .config = config,
@@ -319,6 +331,7 @@ enum fl_exit fl_agent_run(struct fl_config *config)
 	enum fl_exit code;
 
 	signal(SIGPIPE, SIG_IGN);
+	raise_descriptors();
 	fl_log_setup(config->log_level, config->log_format);
 	if (uv_loop_init(&agent.loop) < 0) {
 		fl_config_free(config);

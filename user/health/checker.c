@@ -32,6 +32,7 @@ struct check {
 	struct fl_probe_target target;
 	struct fl_streak streak;
 	struct fl_agent_state agent; /* of agent-checks */
+	uint64_t due_ms;             /* when the probe was to begin */
 	uint64_t began_ms;           /* the probe that runs, or the last one */
 	bool running;
 	void *run;
@@ -55,7 +56,9 @@ struct fl_checker {
 	struct group *groups;         /* by name */
 	struct check *waiting;        /* in line, longest first */
 	uint32_t limit;
-	struct fl_prober *probers[FL_PROBES]; /* NULL = not opened yet, or none is needed */
+	/* What probes of a kind share; NULL = not opened yet, or there is nothing to share. */
+	struct fl_prober *probers[FL_PROBES];
+	const struct fl_probe_driver *openers[FL_PROBES]; /* of it */
 	struct fl_checker_stats stats;
 	uint64_t unable_said_ms;
 	bool starting; /* those in line; not from within itself */
@@ -175,13 +178,24 @@ static void heed(struct check *c, const struct fl_probe_outcome *outcome)
 
 /* ----------------------------------------------------------------------- one probe */
 
-/* From begin to begin, but not before this one is over. */
+/* From begin to begin, but not before this one is over. One that began late, since the
+ * loop was busy, does not make the next ones late. */
 static void plan_next(struct check *c)
 {
-	uint64_t spent_ms = uv_now(c->checker->loop) - c->began_ms;
-	uint32_t next_ms = fl_streak_next_ms(&c->streak, settings(c), fl_random_bits());
+	uint64_t now_ms = uv_now(c->checker->loop);
 
-	uv_timer_start(&c->timer, on_timer, next_ms > spent_ms ? next_ms - spent_ms : 0, 0);
+	c->due_ms += fl_streak_next_ms(&c->streak, settings(c), fl_random_bits());
+	if (c->due_ms < now_ms)
+		c->due_ms = now_ms;
+	uv_timer_start(&c->timer, on_timer, c->due_ms - now_ms, 0);
+}
+
+static void plan_first(struct check *c)
+{
+	uint32_t first_ms = fl_streak_first_ms(settings(c), fl_random_bits());
+
+	c->due_ms = uv_now(c->checker->loop) + first_ms;
+	uv_timer_start(&c->timer, on_timer, first_ms, 0);
 }
 
 static void end(struct check *c, const struct fl_probe_outcome *outcome)
@@ -196,12 +210,12 @@ static void end(struct check *c, const struct fl_probe_outcome *outcome)
 	plan_next(c);
 }
 
-static int open_prober(struct fl_checker *checker, enum fl_probe probe)
+static int open_prober(
+	struct fl_checker *checker, enum fl_probe probe, const struct fl_probe_driver *driver)
 {
-	const struct fl_probe_driver *driver = fl_probe_driver(probe);
-
 	if (checker->probers[probe] || !driver->open)
 		return 0;
+	checker->openers[probe] = driver;
 	return driver->open(checker->loop, &checker->probers[probe]);
 }
 
@@ -221,12 +235,12 @@ static void begin(struct check *c)
 	struct fl_probe_outcome outcome = FL_PROBE_OUTCOME(FL_PROBE_UNABLE);
 	struct fl_checker *checker = c->checker;
 	enum fl_probe probe = fl_check_probe(settings(c));
-	const struct fl_probe_driver *driver = fl_probe_driver(probe);
+	const struct fl_probe_driver *driver = fl_probe_driver(settings(c));
 
 	c->began_ms = uv_now(checker->loop);
 	c->running = true;
 	checker->stats.running++;
-	if (open_prober(checker, probe) < 0) {
+	if (open_prober(checker, probe, driver) < 0) {
 		fl_probe_errno(&outcome, ENOMEM);
 		end(c, &outcome);
 		return;
@@ -258,14 +272,14 @@ static void start_waiting(struct fl_checker *checker)
 static void stop_run(struct check *c)
 {
 	if (c->run)
-		fl_probe_driver(fl_check_probe(settings(c)))->cancel(c->run);
+		fl_probe_driver(settings(c))->cancel(c->run);
 	c->run = NULL;
 }
 
 static void time_out(struct check *c)
 {
 	struct fl_probe_outcome outcome = FL_PROBE_OUTCOME(FL_PROBE_FAILED);
-	const struct fl_probe_driver *driver = fl_probe_driver(fl_check_probe(settings(c)));
+	const struct fl_probe_driver *driver = fl_probe_driver(settings(c));
 
 	fl_probe_say(&outcome, "no answer within %u ms", settings(c)->timeout_ms);
 	if (driver->expire)
@@ -336,7 +350,7 @@ static struct check *new_check(struct fl_checker *checker, struct group *group, 
 	c->timer.data = c;
 	checker->stats.checks++;
 	set_sign(c, "not probed yet");
-	uv_timer_start(&c->timer, on_timer, fl_streak_first_ms(settings(c), fl_random_bits()), 0);
+	plan_first(c);
 	return c;
 }
 
@@ -451,7 +465,7 @@ static void keep_check(struct check *c, struct group *group, size_t at, bool res
 	c->agent = (struct fl_agent_state)FL_AGENT_STATE;
 	take_back(c, is_agent(c));
 	set_sign(c, "not probed since its check changed");
-	uv_timer_start(&c->timer, on_timer, fl_streak_first_ms(settings(c), fl_random_bits()), 0);
+	plan_first(c);
 }
 
 /* Both lists are sorted alike. @param checks  has room for all of the service */
@@ -572,7 +586,7 @@ void fl_checker_stop(struct fl_checker *checker)
 	}
 	for (int i = 0; i < FL_PROBES; i++)
 		if (checker->probers[i])
-			fl_probe_driver((enum fl_probe)i)->close(checker->probers[i]);
+			checker->openers[i]->close(checker->probers[i]);
 	fl_snapshot_unref(checker->declared);
 	free(checker);
 }

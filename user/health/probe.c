@@ -17,11 +17,15 @@ static const struct fl_probe_driver *const drivers[FL_PROBES] = {
 	[FL_PROBE_GRPC] = &fl_probe_grpc,
 	[FL_PROBE_UDP] = &fl_probe_udp,
 	[FL_PROBE_EXEC] = &fl_probe_exec,
-	[FL_PROBE_AGENT] = &fl_probe_tcp,
+	[FL_PROBE_AGENT] = &fl_probe_agent,
 };
 
-const struct fl_probe_driver *fl_probe_driver(enum fl_probe probe)
+const struct fl_probe_driver *fl_probe_driver(const struct fl_check *check)
 {
+	enum fl_probe probe = fl_check_probe(check);
+
+	if (probe == FL_PROBE_HTTP && !check->contains)
+		return &fl_probe_page;
 	return drivers[probe];
 }
 

@@ -63,11 +63,11 @@ struct fl_probe_driver {
 	void (*expire)(void *run, struct fl_probe_outcome *outcome);
 };
 
-extern const struct fl_probe_driver fl_probe_tcp, fl_probe_http, fl_probe_grpc, fl_probe_udp,
-	fl_probe_exec;
+extern const struct fl_probe_driver fl_probe_tcp, fl_probe_http, fl_probe_page, fl_probe_grpc,
+	fl_probe_udp, fl_probe_exec, fl_probe_agent;
 
-/** @return NULL = the agent has no such probe */
-const struct fl_probe_driver *fl_probe_driver(enum fl_probe probe);
+/** Who carries a check out. The check must have a kind. */
+const struct fl_probe_driver *fl_probe_driver(const struct fl_check *check);
 
 /** Note what an errno of connect, send or recv says: of the endpoint, or of ourselves.
  * @return -errno */
