@@ -20,7 +20,7 @@
  */
 
 /**
- * Make a schedule. Costs count × turns, unless weights are equal.
+ * Make a schedule. Costs turns × different weights: a millisecond at most for 4096.
  * @param weights  `count` of them, none 0
  * @param max      room in `turns`, not less than `count`; at most 65536
  * @param turns    set: members' numbers, from 0

@@ -91,6 +91,45 @@ Test(turns, every_beginning_is_within_one_turn_of_the_weights)
 	}
 }
 
+/* As nginx has it, word by word. */
+static void take_plainly(size_t count, int64_t sum, uint16_t *ret)
+{
+	static int64_t purse[MOST];
+
+	memset(purse, 0, sizeof(purse));
+	for (int64_t turn = 0; turn < sum; turn++) {
+		size_t best = 0;
+
+		for (size_t i = 0; i < count; i++)
+			purse[i] += weights[i];
+		for (size_t i = 1; i < count; i++)
+			if (purse[i] > purse[best])
+				best = i;
+		purse[best] -= sum;
+		ret[turn] = (uint16_t)best;
+	}
+}
+
+Test(turns, the_same_as_done_plainly)
+{
+	static uint16_t plain[MOST];
+
+	srandom(5);
+	for (int round = 0; round < 300; round++) {
+		size_t count = 2 + (size_t)random() % 60;
+		int64_t sum = 1;
+		int n;
+
+		weights[0] = 1; /* nothing in common */
+		for (size_t i = 1; i < count; i++)
+			sum += weights[i] = (uint16_t)(1 + random() % (round % 3 ? 4 : 50));
+		n = fl_turns_make(weights, count, MOST, turns);
+		cr_assert_eq(n, sum);
+		take_plainly(count, sum, plain);
+		cr_assert_arr_eq(turns, plain, (size_t)n * sizeof(turns[0]), "round %d", round);
+	}
+}
+
 /* A window of any place and length: two of its beginnings apart, so within two turns. */
 Test(turns, every_window_is_smooth)
 {
