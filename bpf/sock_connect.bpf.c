@@ -15,6 +15,7 @@
 #include <linux/in.h>
 
 #include "lib/choose.h"
+#include "lib/datagram.h"
 #include "lib/exempt.h"
 #include "lib/exit.h"
 #include "lib/sock.h"
@@ -88,37 +89,6 @@ static __always_inline void forget_connected(struct bpf_sock_addr *ctx)
 	bpf_sk_storage_delete(&fl_sockets, ctx->sk);
 }
 
-static __always_inline void remember_datagram(struct bpf_sock_addr *ctx, const struct fl_peer *peer)
-{
-	struct fl_peers *kept;
-	__u32 place;
-
-	kept = bpf_sk_storage_get(&fl_datagrams, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!kept)
-		return;
-	place = __sync_fetch_and_add(&kept->next, 1) % FL_PEERS;
-	kept->peer[place & (FL_PEERS - 1)] = *peer;
-}
-
-/* A datagram socket keeps the endpoint it was given for a frontend for as long as it
- * takes traffic: a conversation stays in one place. */
-static __always_inline struct fl_peer *find_datagram(
-	struct bpf_sock_addr *ctx, const struct fl_ip *frontend, __be16 port)
-{
-	struct fl_peers *kept = bpf_sk_storage_get(&fl_datagrams, ctx->sk, 0, 0);
-
-	if (!kept)
-		return NULL;
-	for (int i = 0; i < FL_PEERS; i++) {
-		struct fl_peer *peer = &kept->peer[i];
-
-		if (peer->endpoint_id && peer->frontend_port == port &&
-			sock_ip_equal(&peer->frontend, frontend))
-			return peer;
-	}
-	return NULL;
-}
-
 /* ------------------------------------------------------------------- translate */
 
 static __always_inline int choose(struct bpf_sock_addr *ctx, enum exempt_hook hook,
@@ -136,9 +106,10 @@ static __always_inline int choose(struct bpf_sock_addr *ctx, enum exempt_hook ho
 	if (exempt_is_agent())
 		return -FL_PASS_EXEMPT;
 	err = choose_endpoint(ctx, socket_family, sock_ip_family(addr), port, c);
-	if (!err && exempt_socket_cannot(ctx, hook, socket_family, &c->addr, c->port))
-		return -FL_PASS_SOURCE;
-	return err;
+	if (err || !exempt_socket_cannot(ctx, hook, socket_family, &c->addr, c->port))
+		return err;
+	choose_give_back(c);
+	return -FL_PASS_SOURCE;
 }
 
 static __always_inline int verdict(int err)
@@ -150,16 +121,6 @@ static __always_inline int verdict(int err)
 		return ALLOW;
 	bpf_set_retval(-ECONNREFUSED);
 	return REFUSE;
-}
-
-static __always_inline void fill_peer(
-	struct fl_peer *peer, const struct choice *c, const struct fl_ip *frontend, __be16 port)
-{
-	peer->endpoint = c->addr;
-	peer->endpoint_port = c->port;
-	peer->endpoint_id = c->endpoint;
-	peer->frontend = *frontend;
-	peer->frontend_port = port;
 }
 
 static __always_inline int connect(
@@ -192,11 +153,14 @@ static __always_inline int sendmsg(
 	struct bpf_sock_addr *ctx, enum fl_family socket_family, const struct fl_ip *addr)
 {
 	__be16 port = (__be16)ctx->user_port;
-	struct fl_peer *known = find_datagram(ctx, addr, port);
-	struct fl_peer peer = { 0 };
+	struct fl_peers *kept = datagram_peers(ctx, 0);
+	__u32 place = datagram_find(kept, addr, port);
+	struct fl_peer *known = NULL;
 	struct choice c = { 0 };
 	int err;
 
+	if (kept && place < FL_PEERS)
+		known = &kept->peer[place];
 	if (known && takes_traffic(known) &&
 		!exempt_socket_cannot(ctx, EXEMPT_SENDMSG, socket_family, &known->endpoint,
 			known->endpoint_port)) {
@@ -206,11 +170,7 @@ static __always_inline int sendmsg(
 	err = choose(ctx, EXEMPT_SENDMSG, socket_family, addr, &c);
 	if (err)
 		return verdict(err);
-	fill_peer(&peer, &c, addr, port);
-	if (known)
-		*known = peer;
-	else
-		remember_datagram(ctx, &peer);
+	datagram_remember(ctx, known, &c, addr, port);
 	choose_count(&c);
 	put(ctx, socket_family, &c.addr, c.port);
 	return verdict(0);

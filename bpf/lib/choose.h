@@ -18,6 +18,7 @@ struct choice {
 	__u32 endpoint;
 	struct fl_ip addr; /**< of the endpoint */
 	__be16 port;       /**< where it listens */
+	__u8 trial;        /**< this connection tries it, see live.h */
 };
 
 /** Draws until one is up: slots name endpoints that are, but for moments of a change. */
@@ -112,7 +113,17 @@ static __always_inline int choose_endpoint(struct bpf_sock_addr *ctx, enum fl_fa
 		return -FL_DROP_NO_ENDPOINT;
 	c->addr = endpoint->addr;
 	c->port = endpoint->port ? endpoint->port : port;
+	c->trial = p.trial;
 	return 0;
+}
+
+/** No connection is made of it: somebody else may try. */
+static __always_inline void choose_give_back(const struct choice *c)
+{
+	struct fl_live_row *live = c->trial ? live_row(c->endpoint) : NULL;
+
+	if (live)
+		live_leave_trial(live);
 }
 
 static __always_inline void choose_count(const struct choice *c)

@@ -33,8 +33,9 @@ __noinline int affinity_obey(struct pick *p, __u32 endpoint)
 	if (!p || !endpoint || !affinity_is_member(p, endpoint))
 		return 0;
 	found = candidate_check(endpoint, p->service, p->only, p->tcp, p->now);
-	return found == CANDIDATE_GOOD ||
-	       (found == CANDIDATE_TRIAL && candidate_try(endpoint, p->now));
+	if (found == CANDIDATE_TRIAL)
+		p->trial = candidate_try(endpoint, p->now);
+	return found == CANDIDATE_GOOD || (found == CANDIDATE_TRIAL && p->trial);
 }
 
 static __always_inline __u64 affinity_swap(struct fl_affinity *kept, __u64 old, __u64 new)

@@ -69,9 +69,9 @@ __noinline __u64 load_get(__u32 endpoint, __u64 now)
 
 /** A candidate of FL_P2C. */
 struct load {
-	__u64 load;
-	__u64 latency; /* milliseconds that a connect takes, begun ones counted; 0 = not known */
-	__u64 weight;
+	__u32 load;
+	__u32 latency; /* milliseconds that a connect takes, begun ones counted; 0 = not known */
+	__u32 weight;
 };
 
 static __always_inline void load_take(struct load *ret, __u32 endpoint, __u32 weight, __u64 now)
@@ -99,8 +99,8 @@ static __always_inline void load_take(struct load *ret, __u32 endpoint, __u32 we
 static __always_inline bool load_is_better(const struct load *b, const struct load *a, __u64 mean)
 {
 	bool known = a->latency && b->latency;
-	__u64 cost_a = (a->weight + a->load * mean) * (known ? a->latency : 1) * b->weight;
-	__u64 cost_b = (b->weight + b->load * mean) * (known ? b->latency : 1) * a->weight;
+	__u64 cost_a = (a->weight + mean * a->load) * (known ? a->latency : 1) * b->weight;
+	__u64 cost_b = (b->weight + mean * b->load) * (known ? b->latency : 1) * a->weight;
 
 	return cost_b < cost_a;
 }

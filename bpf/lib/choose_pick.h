@@ -27,42 +27,50 @@
 /** Slots that a key goes along. */
 #define PICK_SLOTS 64
 
+/** No holes, since Linux 6.1 wants all of it to have been written; small, since it stands on
+ * the stack of whoever has everything else there, too. */
 struct pick {
 	__u64 now; /**< nanosecond */
 	fl_region region;
-	__u64 pool;  /**< place of its head */
 	__u64 netns; /**< cookie of the client's network namespace */
+	__u32 pool;  /**< place of its head */
 	__u32 service;
-	__u32 family; /**< of the frontend */
-	__u32 only;   /**< family that endpoints must have; FL_FAMILIES = any */
-	__u32 tcp;
-	__u32 keyed; /**< FL_MAGLEV: `hash` decides, not chance */
-	__u32 hash;
+	__u32 hash;  /**< of the key */
+	__u8 family; /**< of the frontend */
+	__u8 only;   /**< family that endpoints must have; FL_FAMILIES = any */
+	__u8 tcp;
+	__u8 keyed; /**< FL_MAGLEV: `hash` decides, not chance */
 
 	/* The tier that is looked at. */
-	__u32 members; /**< row of the pool's first member */
-	__u32 first;   /**< member of the tier */
-	__u32 count;   /**< never 0 */
-	__u32 turns_row;
-	__u32 first_turn;
-	__u32 turns;
-	__u32 is_all; /**< there is no other */
+	__u32 first; /**< member of the tier */
+	__u32 count; /**< never 0 */
+	__u8 tier;
+	__u8 is_all; /**< there is no other */
 
 	/* Results. */
+	__u8 trial;        /**< it was taken, so it must be used */
+	__u8 is_any;       /**< of a search: the first good one will do */
 	__u32 endpoint;    /**< 0 = none */
 	__u32 number;      /**< of the member; not known of FL_MAGLEV */
-	__u32 trial;       /**< it was taken, so it must be used */
 	__u32 last_resort; /**< one that is ejected */
 
 	/* Of a search for the best. */
-	__u32 start;  /**< within the tier */
-	__u32 is_any; /**< the first good one will do */
-	__u32 pad;    /**< Linux 6.1 wants all of it to have been written, holes too */
-	__u64 load;   /**< of the best so far */
-	__u64 weight; /**< of the best so far; 0 = there is none */
-	__u64 tied;   /**< weights of all that are as good */
+	__u32 start;  /**< within the tier, or the table */
+	__u32 load;   /**< of the best so far */
+	__u32 weight; /**< of the best so far; 0 = there is none */
+	__u32 tied;   /**< weights of all that are as good */
 };
-_Static_assert(sizeof(struct pick) == 136, "no hole");
+_Static_assert(sizeof(struct pick) == 80, "no hole");
+
+static __always_inline __u32 pick_member(const struct pick *p, __u32 number)
+{
+	return pool_endpoint(pool_members_row(p->pool), number);
+}
+
+static __always_inline __u32 pick_member_weight(const struct pick *p, __u32 number)
+{
+	return pool_weight(pool_members_row(p->pool), p->first, number);
+}
 
 /** Take a candidate if it can be. @return whether it is chosen, and the search over */
 static __always_inline bool pick_take(struct pick *p, __u32 number, __u32 endpoint)
@@ -82,7 +90,7 @@ static __always_inline bool pick_take(struct pick *p, __u32 number, __u32 endpoi
 
 static __always_inline __u32 pick_draw(const struct pick *p)
 {
-	return pool_draw(p->members, p->first, p->count, bpf_get_prandom_u32());
+	return pool_draw(pool_members_row(p->pool), p->first, p->count, bpf_get_prandom_u32());
 }
 
 /* ------------------------------------------------------------- random, and p2c */
@@ -98,7 +106,7 @@ static long random_step(__u32 i, struct picking *ctx)
 	__u32 number = pick_draw(ctx->p);
 
 	(void)i;
-	return pick_take(ctx->p, number, pool_endpoint(ctx->p->members, number));
+	return pick_take(ctx->p, number, pick_member(ctx->p, number));
 }
 
 __noinline int pick_random(struct pick *p)
@@ -115,7 +123,7 @@ static long second_step(__u32 i, struct picking *ctx)
 {
 	const struct pick *p = ctx->p;
 	__u32 number = pick_draw(p);
-	__u32 endpoint = pool_endpoint(p->members, number);
+	__u32 endpoint = pick_member(p, number);
 
 	(void)i;
 	if (number == p->number ||
@@ -128,7 +136,8 @@ static long second_step(__u32 i, struct picking *ctx)
 
 static __always_inline __u64 pick_mean_weight(const struct pick *p)
 {
-	const struct fl_member *last = pool_member(p->members, p->first + p->count - 1);
+	const struct fl_member *last =
+		pool_member(pool_members_row(p->pool), p->first + p->count - 1);
 	__u64 mean = last && p->count ? last->upto / p->count : 1;
 
 	return mean ? mean : 1;
@@ -151,8 +160,8 @@ static __always_inline int pick_p2c(struct pick *p)
 		bpf_loop(PICK_SECOND_DRAWS, second_step, &ctx, 0);
 	if (!ctx.endpoint)
 		return 1;
-	load_take(&first, p->endpoint, pool_weight(p->members, p->first, p->number), p->now);
-	load_take(&second, ctx.endpoint, pool_weight(p->members, p->first, ctx.number), p->now);
+	load_take(&first, p->endpoint, pick_member_weight(p, p->number), p->now);
+	load_take(&second, ctx.endpoint, pick_member_weight(p, ctx.number), p->now);
 	if (load_is_better(&second, &first, pick_mean_weight(p))) {
 		p->number = ctx.number;
 		p->endpoint = ctx.endpoint;
@@ -164,11 +173,17 @@ static __always_inline int pick_p2c(struct pick *p)
 
 static __always_inline __u32 pick_next_turn(const struct pick *p)
 {
-	struct fl_node_service_row *row = bpf_map_lookup_elem(&fl_node_services, &p->service);
-	__u32 turn = row ? __sync_fetch_and_add(&row->turn[p->family == FL_IPV6], 1) : 0;
+	__u32 service = p->service, turn;
+	struct fl_node_service_row *row = bpf_map_lookup_elem(&fl_node_services, &service);
+	const struct fl_pool_head *head = pool_head(p->pool);
+	const struct fl_pool_tier *tier;
 
-	turn = p->turns ? p->first_turn + turn % p->turns : 0;
-	return p->first + pool_turn(p->turns_row, turn);
+	if (!row || !head || p->tier >= FL_TIERS)
+		return p->first;
+	tier = &head->tier[p->tier];
+	turn = __sync_fetch_and_add(&row->turn[p->family == FL_IPV6], 1);
+	turn = tier->turns ? tier->first_turn + turn % tier->turns : 0;
+	return p->first + pool_turn(pool_turns_row(p->pool, head), turn);
 }
 
 static long turn_step(__u32 i, struct picking *ctx)
@@ -176,7 +191,7 @@ static long turn_step(__u32 i, struct picking *ctx)
 	__u32 number = pick_next_turn(ctx->p);
 
 	(void)i;
-	return pick_take(ctx->p, number, pool_endpoint(ctx->p->members, number));
+	return pick_take(ctx->p, number, pick_member(ctx->p, number));
 }
 
 /** Of an endpoint that is passed over, the next in turn gets the connection. */
@@ -194,9 +209,9 @@ static __always_inline int pick_round_robin(struct pick *p)
 
 /* Of equally good ones each gets its part by weight, though none is seen twice
  * (reservoir sampling; Vitter, ACM TOMS 11, 1985). */
-static __always_inline bool scan_prefers(struct pick *p, __u64 load, __u64 weight)
+static __always_inline bool scan_prefers(struct pick *p, __u32 load, __u32 weight)
 {
-	__u64 a = p->load * weight, b = load * p->weight;
+	__u64 a = (__u64)p->load * weight, b = (__u64)load * p->weight;
 
 	if (!p->weight || b < a) {
 		p->tied = weight;
@@ -210,8 +225,8 @@ static __always_inline bool scan_prefers(struct pick *p, __u64 load, __u64 weigh
 
 static __always_inline bool scan_see(struct pick *p, __u32 number, __u32 endpoint)
 {
-	__u64 load = load_get(endpoint, p->now);
-	__u64 weight = pool_weight(p->members, p->first, number);
+	__u32 load = load_get(endpoint, p->now);
+	__u32 weight = pick_member_weight(p, number);
 
 	if (!scan_prefers(p, load, weight))
 		return false;
@@ -226,7 +241,7 @@ static long scan_step(__u32 i, struct pick **ctx)
 {
 	struct pick *p = *ctx;
 	__u32 number = p->first + (p->count ? (p->start + i) % p->count : 0);
-	__u32 endpoint = pool_endpoint(p->members, number);
+	__u32 endpoint = pick_member(p, number);
 	__u32 found = candidate_check(endpoint, p->service, p->only, p->tcp, p->now);
 
 	if (found == CANDIDATE_EJECTED)
@@ -276,7 +291,7 @@ static long walk_step(__u32 i, struct pick **ctx)
 	fl_slot *slot = bpf_map_lookup_elem(&fl_slots, &index);
 	__u32 endpoint = slot ? fl_slot_now(READ_ONCE(*slot)) : 0;
 
-	if (!p->is_all && !pool_find(p->members, p->first, p->count, endpoint))
+	if (!p->is_all && !pool_find(pool_members_row(p->pool), p->first, p->count, endpoint))
 		return 0;
 	return pick_take(p, p->first, endpoint);
 }
@@ -303,12 +318,9 @@ static __always_inline bool pick_enter(struct pick *p, const struct fl_pool_head
 {
 	const struct fl_pool_tier *t = &head->tier[tier];
 
-	p->members = pool_members_row(p->pool);
+	p->tier = tier;
 	p->first = t->first;
 	p->count = t->count;
-	p->turns_row = pool_turns_row(p->pool, head);
-	p->first_turn = t->first_turn;
-	p->turns = t->turns;
 	p->is_all = t->count == head->tier[0].count + head->tier[1].count + head->tier[2].count;
 	p->endpoint = 0;
 	p->trial = 0;
@@ -343,9 +355,9 @@ __noinline int pick_in_tier(struct pick *p, __u32 tier)
 
 static __always_inline __u64 pick_weight(const struct pick *p)
 {
-	__u32 found = pool_find(p->members, p->first, p->count, p->endpoint);
+	__u32 found = pool_find(pool_members_row(p->pool), p->first, p->count, p->endpoint);
 
-	return found ? pool_weight(p->members, p->first, found - 1) : 1;
+	return found ? pick_member_weight(p, found - 1) : 1;
 }
 
 /**
@@ -367,7 +379,7 @@ __noinline int pick_spill(struct pick *p, __u32 tier)
 		p->endpoint = endpoint;
 		return 0;
 	}
-	far_weight = pool_weight(p->members, p->first, p->number);
+	far_weight = pick_member_weight(p, p->number);
 	if (p->trial || load * 100 * far_weight >=
 				head->spill * (load_get(p->endpoint, p->now) + 1) * weight)
 		return 1;

@@ -15,20 +15,19 @@
 
 #define POOL_SEARCH_STEPS 13 /* halvings of FL_ENDPOINTS_PER_SERVICE */
 
-static __always_inline const struct fl_pool_head *pool_head(__u64 at)
+static __always_inline const struct fl_pool_head *pool_head(__u32 at)
 {
-	__u32 row = at;
-	union fl_pool_row *found = bpf_map_lookup_elem(&fl_pools, &row);
+	union fl_pool_row *found = bpf_map_lookup_elem(&fl_pools, &at);
 
 	return found ? &found->head : NULL;
 }
 
-static __always_inline __u32 pool_members_row(__u64 at)
+static __always_inline __u32 pool_members_row(__u32 at)
 {
 	return at + 1;
 }
 
-static __always_inline __u32 pool_turns_row(__u64 at, const struct fl_pool_head *head)
+static __always_inline __u32 pool_turns_row(__u32 at, const struct fl_pool_head *head)
 {
 	__u32 members = head->tier[0].count + head->tier[1].count + head->tier[2].count;
 

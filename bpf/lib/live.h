@@ -106,3 +106,10 @@ static __always_inline bool live_take_trial(struct fl_live_row *row, __u64 now)
 	WRITE_ONCE(row->trial, 1);
 	return true;
 }
+
+/** Be it no more, before anything was tried. */
+static __always_inline void live_leave_trial(struct fl_live_row *row)
+{
+	WRITE_ONCE(row->trial, 0);
+	WRITE_ONCE(row->ejected, bpf_ktime_get_ns());
+}

@@ -154,3 +154,26 @@ Test(node_choose_ejected, the_trial_is_marked)
 	cr_expect_geq(row->ejected, before + 30000000000ull);
 	close(fd);
 }
+
+/* A socket that cannot reach what was chosen is left alone: it is not the one that tries. */
+Test(node_choose_ejected, who_cannot_reach_it_does_not_try)
+{
+	struct fl_live_row *row;
+	struct sockaddr_storage to, at;
+	socklen_t length = test_node_address("10.99.0.1", 80, &to);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	fall_silent(0);
+	choosing_put(choosing_service("1"));
+	row = &choosing.node.path.maps.live[choosing_id(0)];
+	choosing.known[0].ejected = fl_clock_mono_ns();
+	choosing_know();
+	cr_assert_eq(bind(fd, (struct sockaddr *)&at, test_node_address("127.0.0.1", 0, &at)), 0);
+	cr_expect_eq(connect(fd, (struct sockaddr *)&to, length), -1);
+	close(fd);
+	cr_expect_eq(row->trial, 0);
+	cr_expect_leq(row->ejected, fl_clock_mono_ns());
+	begin(&fd);
+	cr_expect_eq(row->trial, 1);
+	close(fd);
+}
