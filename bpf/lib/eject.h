@@ -94,6 +94,19 @@ static __always_inline const struct fl_pool_head *eject_head(
 	return pool ? &pool->head : NULL;
 }
 
+/* It goes on failing: that is told once in fail_timeout. */
+static __always_inline void eject_spare(
+	const struct eject *e, struct fl_live_row *row, __u32 base_s)
+{
+	__u32 now_s = e->now / EJECT_NS;
+
+	if (!row->spared_s || now_s - row->spared_s >= base_s) {
+		WRITE_ONCE(row->spared_s, now_s);
+		eject_tell(e, row, FL_EVENT_SPARED, 0);
+	}
+	WRITE_ONCE(row->fails, 0);
+}
+
 /* Marked first and counted then: of CPUs that eject at the same moment each sees
  * the others, so that too few are ejected rather than too many. */
 static __always_inline void eject_now(const struct eject *e, struct fl_live_row *row,
@@ -113,8 +126,7 @@ static __always_inline void eject_now(const struct eject *e, struct fl_live_row 
 	WRITE_ONCE(row->trial, 0);
 	if (eject_is_too_many(place, head)) {
 		WRITE_ONCE(row->ejected, 0);
-		eject_tell(e, row, FL_EVENT_SPARED, 0);
-		WRITE_ONCE(row->fails, 0); /* not again with every failure */
+		eject_spare(e, row, base_s);
 		return;
 	}
 	WRITE_ONCE(row->ejections, ejections);

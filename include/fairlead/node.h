@@ -144,7 +144,7 @@ struct fl_live_row {
 	__u8 trial;          /**< that connection is under way; others wait for it */
 	__u64 returned;      /**< nanosecond of the last return from an ejection */
 	__u32 ejected_times; /**< since the endpoint has its number */
-	__u32 unused;
+	__u32 spared_s;      /**< second of CLOCK_MONOTONIC of the last FL_EVENT_SPARED */
 
 	__u64 connects; /**< begun */
 	__u64 established;
@@ -239,7 +239,7 @@ _Static_assert(sizeof(struct fl_stale_socket) == 56, "record layout is ABI");
 /** What the programs report, in the ring buffer `events`. */
 enum fl_node_event_kind {
 	FL_EVENT_EJECTED = 1,  /**< `until` says for how long */
-	FL_EVENT_SPARED = 2,   /**< would have been, but too many are */
+	FL_EVENT_SPARED = 2,   /**< would have been, but too many are; not told again at once */
 	FL_EVENT_RETURNED = 3, /**< a connect to it succeeded again */
 };
 struct fl_node_event {

@@ -260,6 +260,28 @@ Test(kernel_pools, nothing_is_known_of_a_new_number)
 	cr_expect_eq(maps.live[id].connects, 9, "the same endpoint is");
 }
 
+/* Else they would count as connections to somebody else, and end as such. */
+Test(kernel_pools, a_number_is_not_given_away_while_connections_are_open)
+{
+	uint32_t id;
+
+	apply("web 10.0.0.1:80/tcp = 192.0.2.1:1 192.0.2.2:1");
+	id = in_force->services[0]->endpoints[1].id;
+	maps.live[id].open = 1;
+	apply("web 10.0.0.1:80/tcp = 192.0.2.1:1");
+	for (int i = 0; i < 30; i++)
+		tick(1);
+	cr_expect_neq(kernel->maps.endpoints[id].service, 0);
+	apply("web 10.0.0.1:80/tcp = 192.0.2.1:1 192.0.2.3:1");
+	cr_expect_neq(in_force->services[0]->endpoints[1].id, id);
+	maps.live[id].open = 0;
+	for (int i = 0; i < 30; i++)
+		tick(1);
+	cr_expect_eq(kernel->maps.endpoints[id].service, 0);
+	apply("web 10.0.0.1:80/tcp = 192.0.2.1:1 192.0.2.4:1");
+	cr_expect_eq(in_force->services[0]->endpoints[1].id, id);
+}
+
 Test(kernel_pools, another_place_of_the_node)
 {
 	const struct fl_place_of_node there = { "n1", "b" };

@@ -146,10 +146,21 @@ static void put_settings(const struct fl_service *service, struct fl_pool_head *
 	head->key = (__u8)service->key;
 	head->spill = service->spill_percent;
 	head->max_ejected = service->max_ejected_percent;
-	head->panic = service->panic_percent;
 	head->max_fails = service->max_fails;
 	head->fail_timeout_s = service->fail_timeout_s;
 	head->affinity_s = service->affinity_s;
+}
+
+/* `panic:` is a percentage of all endpoints, also of those that are down; the programs
+ * know the members. */
+static uint8_t panic_of_members(const struct fl_service *service, const struct survey *s)
+{
+	size_t total = s->total[0] + s->total[1] + s->total[2], percent;
+
+	if (s->count == 0)
+		return 0;
+	percent = (service->panic_percent * total + s->count - 1) / s->count;
+	return (uint8_t)(percent < 100 ? percent : 100);
 }
 
 static void put_members(const struct survey *s, struct fl_pool_head *head, union fl_pool_row *rows)
@@ -223,6 +234,7 @@ static int arrange(const struct fl_service *service, const struct survey *s, str
 		return -ENOMEM;
 	put_settings(service, &pool->rows[0].head);
 	put_shares(s, &pool->rows[0].head);
+	pool->rows[0].head.panic = panic_of_members(service, s);
 	put_members(s, &pool->rows[0].head, &pool->rows[1]);
 	return service->balance == FL_ROUND_ROBIN ? put_turns(s, pool) : 0;
 }

@@ -215,6 +215,11 @@ void fl_pools_drop(struct fl_pools *pools, uint32_t service, enum fl_family fami
 	set_waits(pools, service, family, false);
 }
 
+bool fl_pools_has_connections(const struct fl_pools *pools, uint32_t endpoint)
+{
+	return __atomic_load_n(&pools->maps->live[endpoint].open, __ATOMIC_RELAXED) != 0;
+}
+
 void fl_pools_forget_live(struct fl_pools *pools, uint32_t endpoint)
 {
 	memset(&pools->maps->live[endpoint], 0, sizeof(pools->maps->live[endpoint]));

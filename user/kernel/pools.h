@@ -46,6 +46,10 @@ int fl_pools_put(struct fl_pools *pools, const struct fl_service *service, enum 
 /** The service has no frontend of that family any more. Without effect if it has no pool. */
 void fl_pools_drop(struct fl_pools *pools, uint32_t service, enum fl_family family, uint32_t now_s);
 
+/** Whether connections are open that were made to the endpoint of that number: it
+ * must not become another's, for they would count there. */
+bool fl_pools_has_connections(const struct fl_pools *pools, uint32_t endpoint);
+
 /** An endpoint has a number that was perhaps another's: nothing is known of it. */
 void fl_pools_forget_live(struct fl_pools *pools, uint32_t endpoint);
 

@@ -433,6 +433,8 @@ static bool is_held(const struct fl_writer *writer, uint32_t id)
 
 	if (writer->stale && fl_stale_holds(writer->stale, id))
 		return true;
+	if (writer->pools && fl_pools_has_connections(writer->pools, id))
+		return true;
 	return flows->tcp || flows->udp || !fl_settler_found_unused(writer->settler, id);
 }
 

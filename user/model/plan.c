@@ -230,9 +230,8 @@ static bool same_pool(
 	const struct fl_service *old, const struct fl_service *new, enum fl_family family)
 {
 	return fl_service_has_family(old, family) && fl_service_chooses_alike(old, new) &&
-	       old->panic_percent ==
-		       new->panic_percent &&same_usable(old, new, family,
-			       new->locality == FL_LOCALITY_OFF ? take_alike : take_alike_there);
+	       same_usable(old, new, family,
+		       new->locality == FL_LOCALITY_OFF ? take_alike : take_alike_there);
 }
 
 static void diff_family(struct builder *builder, const struct fl_service *old,

@@ -491,7 +491,8 @@ bool fl_service_chooses_alike(const struct fl_service *a, const struct fl_servic
 	return a->balance == b->balance && a->key == b->key && a->locality == b->locality &&
 	       a->affinity_s == b->affinity_s && a->spill_percent == b->spill_percent &&
 	       a->max_fails == b->max_fails && a->fail_timeout_s == b->fail_timeout_s &&
-	       a->max_ejected_percent == b->max_ejected_percent;
+	       a->max_ejected_percent == b->max_ejected_percent &&
+	       a->panic_percent == b->panic_percent;
 }
 
 bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)
@@ -499,9 +500,8 @@ bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)
 	if (strcmp(a->name, b->name) != 0 || a->forward != b->forward ||
 		!fl_service_chooses_alike(a, b) || a->stale_s != b->stale_s || a->udp != b->udp ||
 		a->slots != b->slots || a->settle_tcp_s != b->settle_tcp_s ||
-		a->settle_udp_s != b->settle_udp_s || a->panic_percent != b->panic_percent ||
-		a->cross_family != b->cross_family || a->frontend_count != b->frontend_count ||
-		a->endpoint_count != b->endpoint_count ||
+		a->settle_udp_s != b->settle_udp_s || a->cross_family != b->cross_family ||
+		a->frontend_count != b->frontend_count || a->endpoint_count != b->endpoint_count ||
 		!fl_registration_equal(&a->registration, &b->registration) ||
 		!fl_check_equal(&a->check, &b->check))
 		return false;

@@ -165,6 +165,34 @@ Test(pool, settings)
 	fl_service_unref(service);
 }
 
+static const struct panic_row {
+	const char *endpoints;
+	uint8_t percent, expected;
+} panics[] = {
+	{ "192.0.2.1:1 192.0.2.2:1 192.0.2.3:1 192.0.2.4:1", 50, 50 },
+	{ "192.0.2.1:1 192.0.2.2:1 192.0.2.3:1 192.0.2.4:1/down", 50, 67 }, /* two of three */
+	{ "192.0.2.1:1 192.0.2.2:1/down 192.0.2.3:1/down", 50, 100 },
+	{ "192.0.2.1:1 192.0.2.2:1*0", 30, 30 },
+	{ "192.0.2.1:1/down", 50, 0 },
+	{ "192.0.2.1:1 192.0.2.2:1", 0, 0 },
+};
+
+/* Of all endpoints, as everywhere, though the programs see only who is up. */
+Test(pool, how_many_must_be_left)
+{
+	for (size_t i = 0; i < sizeof(panics) / sizeof(panics[0]); i++) {
+		struct fl_service *service = declare(panics[i].endpoints);
+		struct fl_pool pool = { 0 };
+
+		service->panic_percent = panics[i].percent;
+		cr_assert_eq(fl_pool_make(service, FL_IPV4, &here, &pool), 0);
+		cr_expect_eq(pool.rows[0].head.panic, panics[i].expected, "row %zu: %u", i,
+			pool.rows[0].head.panic);
+		fl_pool_done(&pool);
+		fl_service_unref(service);
+	}
+}
+
 static uint16_t turn_of(const struct fl_pool *pool, uint32_t members, uint32_t turn)
 {
 	uint32_t first = 1 + (members + FL_MEMBERS_PER_ROW - 1) / FL_MEMBERS_PER_ROW;
