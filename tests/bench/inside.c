@@ -44,6 +44,11 @@ struct bench_time bench_inside_longest_turn(void)
 	return longest;
 }
 
+void bench_inside_wait(struct fl_agent *agent)
+{
+	turn(agent, UV_RUN_ONCE);
+}
+
 static void load_config(struct fl_agent *agent, const char *config)
 {
 	struct fl_problems problems = { 0 };

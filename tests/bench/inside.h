@@ -24,6 +24,8 @@ void bench_inside_start(struct fl_agent *agent, const char *config);
  * @return from the call that publishes until all is written
  */
 struct bench_time bench_inside_publish(struct fl_agent *agent, fl_service_vec *services);
+/** One turn of the loop, which waits until there is something to do. */
+void bench_inside_wait(struct fl_agent *agent);
 /** Let the loop run until every endpoint has its next hop. */
 struct bench_time bench_inside_await_routes(struct fl_agent *agent);
 /** Bytes of kernel memory that the maps take, by the kernel's own account. */

@@ -22,7 +22,7 @@ static const char usage_text[] =
 	"nothing on this machine: it works in namespaces of its own.\n"
 	"  --rounds N      rounds over all cases (default 21)\n"
 	"  --packets N     packets of each case in a round (default 262144)\n"
-	"  --only PARTS    not all, but these, with commas between: scale, reload,\n"
+	"  --only PARTS    not all, but these, with commas between: scale, consul, reload,\n"
 	"                  writes, builds, checks (the agent's work), packets, live\n"
 	"  --json FILE     write the figures there too\n";
 
@@ -50,6 +50,7 @@ static const struct {
 	json_t *(*run)(void); /**< NULL = measure_packets() does it */
 } parts[] = {
 	{ "scale", BENCH_SCALE, bench_scale },
+	{ "consul", BENCH_CONSUL, bench_consul },
 	{ "reload", BENCH_RELOAD, bench_reload },
 	{ "writes", BENCH_WRITES, bench_writes },
 	{ "builds", BENCH_BUILDS, bench_builds },
