@@ -85,7 +85,11 @@ def test_near_endpoints_are_preferred(node, clients):
     node.config.write_text(node.config.read_text().replace("zone: a", "zone: b"))
     wait_until(lambda: spread(clients, 20) == {"web-2": 10, "web-3": 10}, "zone b is near")
     assert node.cli("status")["generation"] >= before
-    node.config.write_text(node.config.read_text().replace("zone: b", "zone: a"))
+    node.config.write_text(node.config.read_text().replace(", zone: b", ""))
+    wait_until(lambda: any("node.zone is not set" in w for w in node.cli("status")["warnings"]),
+               "status says that nobody is near")
+    assert spread(clients, 60) == {"web-1": 20, "web-2": 20, "web-3": 20}
+    node.config.write_text(node.config.read_text().replace("name: agent", "name: agent, zone: a"))
     wait_until(lambda: spread(clients, 20) == {"web-1": 20}, "zone a is near again")
 
 

@@ -19,6 +19,7 @@ void fl_agent_view(void *context, struct fl_view *ret)
 		.links = agent->links,
 		.routes = agent->routes,
 		.node_path = &agent->node_path,
+		.pools = agent->pools,
 		.stale = agent->stale,
 		.registries = &agent->registries,
 		.checker = agent->checker,

@@ -41,6 +41,7 @@ struct fl_view {
 	struct fl_links *links;   /**< NULL = no edge path */
 	struct fl_routes *routes; /**< NULL = no edge path */
 	const struct fl_node_path *node_path;
+	const struct fl_pools *pools; /**< NULL = no node path */
 	const struct fl_stale *stale; /**< NULL = nobody closes connections */
 	const struct fl_registry_set *registries;
 	const struct fl_checker *checker;    /**< NULL = nothing is probed */

@@ -57,6 +57,30 @@ static void warn_paths(const struct fl_view *view, struct fl_json_text *json)
 		warn(&kind, "no target.from: the target path takes tunnels from nobody");
 }
 
+/* What keeps the node path from choosing as services say. */
+static void warn_choices(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct kind kind = { .json = json };
+
+	if (!view->pools)
+		return;
+	if (fl_pools_waiting(view->pools))
+		warn(&kind,
+			"no room for %u pools: connections of this node to those services are "
+			"spread by weight alone; raise limits.endpoints or limits.services",
+			fl_pools_waiting(view->pools));
+	for (size_t i = 0; view->applied && i < view->applied->service_count; i++) {
+		const struct fl_service *service = view->applied->services[i];
+
+		if (service->locality != FL_LOCALITY_OFF && !view->config->node_zone)
+			warn(&kind,
+				"service %s: its locality asks for endpoints of this node's zone, "
+				"and node.zone is not set: none is near",
+				service->name);
+	}
+	finish(&kind, "services with a locality, where node.zone is not set");
+}
+
 static void warn_dns(const struct fl_view *view, struct fl_json_text *json)
 {
 	struct kind kind = { .json = json };
@@ -285,6 +309,7 @@ void fl_warnings_write(const struct fl_view *view, struct fl_json_text *json)
 	warn_paths(view, json);
 	warn_registries(view, json);
 	warn_registering(view, json);
+	warn_choices(view, json);
 	warn_dns(view, json);
 	warn_services(view, json);
 	warn_replies(view, json);
