@@ -3,6 +3,8 @@
 chooses, and the servers' own logs say who was chosen.
 """
 
+import time
+
 import pytest
 from lab import PORT, VIP4, Agent, Clients, Net, service, services, wait_until
 from nodes import make_cgroup
@@ -38,8 +40,8 @@ def clients(net, cgroup, node):
     clients.process.wait(60)
 
 
-def web(*more, zones=("a", "b", "b"), states=("up", "up", "up")):
-    lines = [f'- {{ address: "{Net.server4(n + 1)}:{PORT}", zone: {zones[n]}, state: {states[n]} }}'
+def web(*more, zones=("a", "b", "b"), states=("up", "up", "up"), ports=(PORT, PORT, PORT)):
+    lines = [f'- {{ address: "{Net.server4(n + 1)}:{ports[n]}", zone: {zones[n]}, state: {states[n]} }}'
              for n in range(SERVERS)]
     text = service("web", [f"{VIP4}:{PORT}/tcp"], [], *more, "endpoints:",
                    *(f"  {line}" for line in lines))
@@ -71,6 +73,27 @@ def test_the_way_to_choose_is_edited(node, clients):
     wait_until(lambda: "balance: fair is none of what it can be" in node.log(), "the log tells")
     assert node.service("web")["balance"] == "p2c"
     choose(node, "balance: random")
+
+
+def test_the_idlest_gets_the_next_connections(node, clients):
+    choose(node, "balance: least-connections")
+    to = [VIP4, PORT]
+    assert clients.open(to, 30) == {"web-1": 10, "web-2": 10, "web-3": 10}
+    assert clients.close(server="web-1", reset=True) == 10
+    assert clients.open(to, 10) == {"web-1": 10}
+    assert clients.open(to, 3) == {"web-1": 1, "web-2": 1, "web-3": 1}
+    clients.close(reset=True)
+
+
+def test_what_refuses_at_once_is_no_attraction(node, clients):
+    for balance in ("p2c", "least-connections"):
+        choose(node, f"balance: {balance}", "max_fails: 0", ports=(PORT, PORT, 1))
+        to, began = [VIP4, PORT], time.monotonic()
+        while time.monotonic() < began + 1:
+            clients.ask("spread", to=to, count=50)
+        seen = clients.ask("spread", to=to, count=400)
+        assert seen["broken"] < 20 and seen["waiting"] == 0, (balance, seen)
+        assert seen["servers"]["web-1"] + seen["servers"]["web-2"] == 400 - seen["broken"], seen
 
 
 def test_near_endpoints_are_preferred(node, clients):
