@@ -7,6 +7,7 @@
 
 #include "lib/choosing.h"
 #include "lib/declared.h"
+#include "lib/netns.h"
 
 /* Whom each algorithm chooses, and that it obeys weights. */
 
@@ -113,6 +114,47 @@ Test(node_choose, datagrams_choose_alike)
 			0);
 		cr_expect_eq(choosing_index(kept.peer[0].endpoint_id), 2);
 		close(fd);
+	}
+}
+
+/* ---------------------------------------------------------------------- families */
+
+/* How many of some sockets get the endpoint of IPv6. */
+static unsigned count_ipv6(const char *frontend)
+{
+	struct sockaddr_storage to;
+	socklen_t length = test_node_address(frontend, 80, &to);
+	unsigned ipv6 = 0;
+
+	for (int i = 0; i < 60; i++) {
+		int fd = socket(to.ss_family, SOCK_DGRAM, 0);
+
+		cr_assert_eq(connect(fd, (struct sockaddr *)&to, length), 0);
+		ipv6 += choosing_of(fd) == 1;
+		close(fd);
+	}
+	return ipv6;
+}
+
+/* A service may give one family's clients the other's endpoints; a socket of IPv4 cannot. */
+Test(node_choose, a_socket_gets_what_it_can_speak_to)
+{
+	static const enum fl_balance balances[] = { FL_MAGLEV, FL_RANDOM, FL_ROUND_ROBIN,
+		FL_LEAST_CONNECTIONS, FL_P2C };
+
+	test_run("ip addr add 2001:db8::2/128 dev lo nodad");
+	for (size_t b = 0; b < 5; b++) {
+		struct fl_service *service =
+			test_service("web", "10.99.0.1:80/udp", "192.0.2.1:80 [2001:db8::2]:80");
+
+		choosing.count = 2;
+		service->forward = FL_IPIP;
+		service->cross_family = true;
+		service->balance = balances[b];
+		choosing_put(service);
+		choosing_know();
+		cr_expect_eq(count_ipv6("10.99.0.1"), 0, "%s", fl_balance_name(balances[b]));
+		cr_expect_gt(count_ipv6("::ffff:10.99.0.1"), 5, "%s", fl_balance_name(balances[b]));
 	}
 }
 

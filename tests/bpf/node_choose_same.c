@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +62,48 @@ Test(node_choose_same, a_client_keeps_its_endpoint)
 	bpf_map_update_elem(choosing.node.path.maps.fd[FL_NODE_MAP_affinity], &key, &kept, BPF_ANY);
 	cr_expect_neq(choosing_connect(), first, "forgotten");
 	cr_expect_neq(kept_of(&key).endpoint, choosing_id(first));
+}
+
+#define RACERS 8
+
+static pthread_barrier_t start_line;
+
+static void *race(void *context)
+{
+	struct sockaddr_storage to;
+	socklen_t length = test_node_address("10.99.0.1", 80, &to);
+	int *fd = context;
+
+	*fd = socket(AF_INET, SOCK_DGRAM, 0);
+	pthread_barrier_wait(&start_line);
+	connect(*fd, (struct sockaddr *)&to, length);
+	return NULL;
+}
+
+/* The first contact of several at once: who is faster decides for all. */
+Test(node_choose_same, racing_connections_of_a_client_agree)
+{
+	pthread_t threads[RACERS];
+	int sockets[RACERS];
+
+	pthread_barrier_init(&start_line, NULL, RACERS);
+	choosing_put(sticky("1:1:1:1"));
+	choosing_know();
+	for (int round = 0; round < 300; round++) {
+		struct fl_affinity_key key;
+
+		for (int i = 0; i < RACERS; i++)
+			pthread_create(&threads[i], NULL, race, &sockets[i]);
+		for (int i = 0; i < RACERS; i++)
+			pthread_join(threads[i], NULL);
+		for (int i = 0; i < RACERS; i++)
+			cr_assert_eq(choosing_of(sockets[i]), choosing_of(sockets[0]), "round %d",
+				round);
+		for (int i = 0; i < RACERS; i++)
+			close(sockets[i]);
+		kept_of(&key);
+		bpf_map_delete_elem(choosing.node.path.maps.fd[FL_NODE_MAP_affinity], &key);
+	}
 }
 
 static const struct {
