@@ -8,8 +8,9 @@
  * @file choose.h
  * Which endpoint a connection of this node gets, at the moment it begins.
  *
- * The service's pool says how (choose_pool.h reads it, choose_pick.h has the algorithms);
- * without one, slots of the service's table are drawn.
+ * The service's pool says how (choose_pool.h reads it, choose_pick.h has the algorithms,
+ * choose_tier.h begins with near endpoints); without one, slots of the service's table are
+ * drawn.
  */
 
 struct choice {

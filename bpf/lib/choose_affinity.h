@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-#include "lib/choose_pick.h"
+#include "lib/choose_tier.h"
 
 /**
  * @file choose_affinity.h

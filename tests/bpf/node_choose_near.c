@@ -87,3 +87,23 @@ Test(node_choose_near, all_algorithms_stay_near)
 			fl_balance_name(all[b]), seen, (double[CHOOSING_MOST]){ 1, 2, 0, 1 });
 	}
 }
+
+/* A heavy one on this node, others of this zone that are busy, and one elsewhere. */
+Test(node_choose_near, weights_count_in_every_tier)
+{
+	static const char *const here[CHOOSING_MOST] = { "n1", "n2", "n2", "n3" };
+	struct fl_service *service = choosing_service("4:1:2:1");
+
+	choosing_place(service, zones, here);
+	service->locality = FL_LOCALITY_NODE;
+	service->spill_percent = 100;
+	choosing_put(service);
+	choosing.known[0].open = 8;
+	choosing.known[1].open = choosing.known[3].open = 50;
+	choosing.known[2].open = 4;
+	for (int i = 0; i < 50; i++)
+		cr_expect_eq(choosing_connect(), 0, "8 of weight 4 are less than 5 of weight 2");
+	choosing.known[0].open = 10;
+	for (int i = 0; i < 50; i++)
+		cr_expect_eq(choosing_connect(), 2, "10 are as many");
+}
