@@ -88,6 +88,18 @@ static __always_inline bool choose_begin(struct pick *p, enum fl_family family)
 	return true;
 }
 
+/** Where the endpoint that was chosen is. @return 0 or a negative reason */
+static __always_inline int choose_take(struct choice *c, __be16 port)
+{
+	struct fl_endpoint_row *endpoint = endpoint_row(c->endpoint);
+
+	if (!c->endpoint || !endpoint)
+		return -FL_DROP_NO_ENDPOINT;
+	c->addr = endpoint->addr;
+	c->port = endpoint->port ? endpoint->port : port;
+	return 0;
+}
+
 /**
  * @param socket_family  constant. A socket of IPv4 can speak to no endpoint of IPv6; one of
  *                       IPv6 can to both
@@ -101,7 +113,6 @@ static __always_inline int choose_endpoint(struct bpf_sock_addr *ctx, enum fl_fa
 		.only = socket_family == FL_IPV4 ? FL_IPV4 : FL_FAMILIES,
 		.tcp = ctx->protocol == IPPROTO_TCP };
 	const struct fl_pool_head *head;
-	struct fl_endpoint_row *endpoint;
 
 	if (!choose_begin(&p, family))
 		return -FL_DROP_INTERNAL;
@@ -109,13 +120,8 @@ static __always_inline int choose_endpoint(struct bpf_sock_addr *ctx, enum fl_fa
 	if (!head && !region_size(p.region))
 		return -FL_DROP_NO_TABLE;
 	c->endpoint = head ? choose_by(ctx, socket_family, head, &p) : choose_slot(&p);
-	endpoint = endpoint_row(c->endpoint);
-	if (!c->endpoint || !endpoint)
-		return -FL_DROP_NO_ENDPOINT;
-	c->addr = endpoint->addr;
-	c->port = endpoint->port ? endpoint->port : port;
 	c->trial = p.trial;
-	return 0;
+	return choose_take(c, port);
 }
 
 /** No connection is made of it: somebody else may try. */

@@ -29,14 +29,25 @@ static __always_inline bool key_bound(
 	return ret[0] || ret[1];
 }
 
+static __always_inline __u32 key_of_cgroup(__u64 cgroup)
+{
+	return fl_hash_end(fl_hash_mix(FL_KEY_CGROUP, cgroup));
+}
+
+/** @param words  the address; NULL = the socket is not bound */
+static __always_inline __u32 key_of_source(const __u64 *words, __u64 netns)
+{
+	if (!words)
+		return fl_hash_end(fl_hash_mix(FL_KEY_SOURCE, netns));
+	return fl_hash_end(fl_hash_mix(fl_hash_mix(FL_KEY_SOURCE, words[0]), words[1]));
+}
+
 static __always_inline __u32 key_hash(
 	struct bpf_sock_addr *ctx, enum fl_family socket_family, __u32 key, __u64 netns)
 {
 	__u64 words[2];
 
 	if (key == FL_KEY_CGROUP)
-		return fl_hash_end(fl_hash_mix(FL_KEY_CGROUP, bpf_get_current_cgroup_id()));
-	if (!key_bound(ctx, socket_family, words))
-		return fl_hash_end(fl_hash_mix(FL_KEY_SOURCE, netns));
-	return fl_hash_end(fl_hash_mix(fl_hash_mix(FL_KEY_SOURCE, words[0]), words[1]));
+		return key_of_cgroup(bpf_get_current_cgroup_id());
+	return key_of_source(key_bound(ctx, socket_family, words) ? words : NULL, netns);
 }

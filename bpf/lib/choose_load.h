@@ -9,6 +9,11 @@
  * Whether an endpoint can be chosen, and which of two is the better.
  */
 
+/** Defined as 1 where choices are explained: nothing is taken, counted or kept. */
+#ifndef CHOOSE_ONLY_ASKS
+#define CHOOSE_ONLY_ASKS 0
+#endif
+
 /** What can become of a candidate. */
 enum candidate {
 	CANDIDATE_NONE = 0, /**< cannot be used: down, gone, of a family that the socket cannot */
@@ -42,6 +47,8 @@ static __always_inline bool candidate_try(__u32 endpoint, __u64 now)
 {
 	struct fl_live_row *live = live_row(endpoint);
 
+	if (CHOOSE_ONLY_ASKS)
+		return live && live_needs_trial(live, now);
 	return live && live_take_trial(live, now);
 }
 

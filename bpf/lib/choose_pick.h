@@ -106,7 +106,7 @@ static long random_step(__u32 i, struct picking *ctx)
 	__u32 number = pick_draw(ctx->p);
 
 	(void)i;
-	return pick_take(ctx->p, number, pick_member(ctx->p, number));
+	return step_ends(pick_take(ctx->p, number, pick_member(ctx->p, number)));
 }
 
 __noinline int pick_random(struct pick *p)
@@ -128,10 +128,10 @@ static long second_step(__u32 i, struct picking *ctx)
 	(void)i;
 	if (number == p->number ||
 		candidate_check(endpoint, p->service, p->only, p->tcp, p->now) != CANDIDATE_GOOD)
-		return 0;
+		return step_ends(0);
 	ctx->number = number;
 	ctx->endpoint = endpoint;
-	return 1;
+	return step_ends(1);
 }
 
 static __always_inline __u64 pick_mean_weight(const struct pick *p)
@@ -171,7 +171,8 @@ static __always_inline int pick_p2c(struct pick *p)
 
 /* ---------------------------------------------------------------- round robin */
 
-static __always_inline __u32 pick_next_turn(const struct pick *p)
+/* @param i  turns that were passed over */
+static __always_inline __u32 pick_next_turn(const struct pick *p, __u32 i)
 {
 	__u32 service = p->service, turn;
 	struct fl_node_service_row *row = bpf_map_lookup_elem(&fl_node_services, &service);
@@ -181,17 +182,17 @@ static __always_inline __u32 pick_next_turn(const struct pick *p)
 	if (!row || !head || p->tier >= FL_TIERS)
 		return p->first;
 	tier = &head->tier[p->tier];
-	turn = __sync_fetch_and_add(&row->turn[p->family == FL_IPV6], 1);
+	turn = CHOOSE_ONLY_ASKS ? READ_ONCE(row->turn[p->family == FL_IPV6]) + i
+				: __sync_fetch_and_add(&row->turn[p->family == FL_IPV6], 1);
 	turn = tier->turns ? tier->first_turn + turn % tier->turns : 0;
 	return p->first + pool_turn(pool_turns_row(p->pool, head), turn);
 }
 
 static long turn_step(__u32 i, struct picking *ctx)
 {
-	__u32 number = pick_next_turn(ctx->p);
+	__u32 number = pick_next_turn(ctx->p, i);
 
-	(void)i;
-	return pick_take(ctx->p, number, pick_member(ctx->p, number));
+	return step_ends(pick_take(ctx->p, number, pick_member(ctx->p, number)));
 }
 
 /** Of an endpoint that is passed over, the next in turn gets the connection. */
@@ -247,13 +248,13 @@ static long scan_step(__u32 i, struct pick **ctx)
 	if (found == CANDIDATE_EJECTED)
 		p->last_resort = endpoint;
 	if (found == CANDIDATE_GOOD)
-		return scan_see(p, number, endpoint);
+		return step_ends(scan_see(p, number, endpoint));
 	if (found != CANDIDATE_TRIAL || !candidate_try(endpoint, p->now))
-		return 0;
+		return step_ends(0);
 	p->trial = 1;
 	p->number = number;
 	p->endpoint = endpoint;
-	return 1;
+	return step_ends(1);
 }
 
 __noinline int pick_scan(struct pick *p, __u32 any, __u32 random)
@@ -292,8 +293,8 @@ static long walk_step(__u32 i, struct pick **ctx)
 	__u32 endpoint = slot ? fl_slot_now(READ_ONCE(*slot)) : 0;
 
 	if (!p->is_all && !pool_find(pool_members_row(p->pool), p->first, p->count, endpoint))
-		return 0;
-	return pick_take(p, p->first, endpoint);
+		return step_ends(0);
+	return step_ends(pick_take(p, p->first, endpoint));
 }
 
 /**

@@ -77,6 +77,15 @@ static __always_inline __u32 pool_turn(__u32 row, __u32 turn)
 
 /* --------------------------------------------------------------------- search */
 
+/** What a step of bpf_loop returns. Linux 6.1 must see that it is 0 or 1, which a compiler
+ * that knows so itself does not show ("At callback return the register R0 has value (0x0;
+ * 0xffffffff)"). */
+static __always_inline long step_ends(long ends)
+{
+	asm volatile("" : "+r"(ends));
+	return ends & 1;
+}
+
 /*
  * Loops are bpf_loop's, whose steps work on a struct that a global function was handed:
  * to the verifier such memory may hold anything, so that one step is like the other.

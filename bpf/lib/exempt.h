@@ -25,9 +25,9 @@ static __always_inline const struct fl_node_row *exempt_node(void)
  * Whether the agent itself calls, any of its threads: its probes must see endpoints and its
  * registries must be reached however services are declared. A number may be another
  * process's after the agent was killed, hence the name; Linux gives both to programs at
- * connect and sendmsg since 6.1.
+ * connect and sendmsg since 6.1. Not inlined: the stack of choices is short.
  */
-static __always_inline bool exempt_is_agent(void)
+__noinline int exempt_is_agent(void)
 {
 	static const char name[] = FL_AGENT_COMM;
 	const struct fl_node_row *node = exempt_node();
@@ -146,8 +146,7 @@ static __always_inline void exempt_socket_source(
 	ret->word[3] = sk->src_ip6[3];
 }
 
-/** @param hook, socket_family  constants: the verifier allows each only its own fields */
-static __always_inline bool exempt_socket_cannot(struct bpf_sock_addr *ctx, enum exempt_hook hook,
+static __always_inline bool exempt_look(struct bpf_sock_addr *ctx, enum exempt_hook hook,
 	enum fl_family socket_family, const struct fl_ip *endpoint, __be16 port)
 {
 	struct exempt_source source = { 0 };
@@ -162,4 +161,28 @@ static __always_inline bool exempt_socket_cannot(struct bpf_sock_addr *ctx, enum
 	else
 		exempt_socket_source(sk, socket_family, &source.addr);
 	return exempt_is_out_of_reach(&source, endpoint, port, ctx->protocol == IPPROTO_TCP);
+}
+
+/* One of each kind, since the verifier allows a hook only its own fields. Not inlined:
+ * choices need the stack. */
+#define EXEMPT_LOOK(name, hook, family)                                                            \
+	static __noinline __attribute__((unused)) bool name(                                       \
+		struct bpf_sock_addr *ctx, const struct fl_ip *endpoint, __be16 port)              \
+	{                                                                                          \
+		return exempt_look(ctx, hook, family, endpoint, port);                             \
+	}
+EXEMPT_LOOK(exempt_connect4, EXEMPT_CONNECT, FL_IPV4)
+EXEMPT_LOOK(exempt_connect6, EXEMPT_CONNECT, FL_IPV6)
+EXEMPT_LOOK(exempt_sendmsg4, EXEMPT_SENDMSG, FL_IPV4)
+EXEMPT_LOOK(exempt_sendmsg6, EXEMPT_SENDMSG, FL_IPV6)
+
+/** Whether the endpoint cannot be reached by the socket. @param hook, socket_family  constants */
+static __always_inline bool exempt_socket_cannot(struct bpf_sock_addr *ctx, enum exempt_hook hook,
+	enum fl_family socket_family, const struct fl_ip *endpoint, __be16 port)
+{
+	if (hook == EXEMPT_SENDMSG)
+		return socket_family == FL_IPV4 ? exempt_sendmsg4(ctx, endpoint, port)
+						: exempt_sendmsg6(ctx, endpoint, port);
+	return socket_family == FL_IPV4 ? exempt_connect4(ctx, endpoint, port)
+					: exempt_connect6(ctx, endpoint, port);
 }
