@@ -267,6 +267,38 @@ struct fl_node_row {
 	__u32 pad;
 };
 
+/* ------------------------------------------------------------------- questions */
+
+#define FL_NODE_ANSWER_MAGIC 0x666c6e31 /* of this layout; what is not that gave no answer */
+
+/**
+ * Context of the program `node_explain` (BPF_PROG_TEST_RUN): what a connect would meet now.
+ * Nothing is counted, kept or changed by asking.
+ */
+struct fl_node_question {
+	/* Who asks for what. */
+	struct fl_ip frontend;
+	struct fl_ip source; /**< that the socket is bound to; all zeroes = none */
+	__u64 netns;         /**< cookie of its network namespace */
+	__u64 cgroup;        /**< id of its process's cgroup */
+	__be16 port;
+	__be16 source_port; /**< 0 = not bound to one */
+	__u32 device;       /**< that it is bound to; 0 = none */
+	__u8 proto;         /**< IPPROTO_TCP or IPPROTO_UDP */
+	__u8 socket_family; /**< enum fl_family */
+	__u8 pad[2];
+
+	/* The answer. */
+	__u32 magic;
+	__u32 reason; /**< FL_SENT, or why not */
+	__u32 service;
+	__u32 frontend_id;
+	__u32 endpoint;
+	__u8 kept; /**< affinity: it is the one that this network namespace has */
+	__u8 pad2[7];
+};
+_Static_assert(sizeof(struct fl_node_question) == 88, "layout is ABI");
+
 /** Every map of the node path; as FL_MAPS. */
 #define FL_NODE_MAPS(X)                                                                            \
 	X(node)                                                                                    \

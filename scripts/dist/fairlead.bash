@@ -64,6 +64,7 @@ _fairlead() {
 	0:*) mapfile -t COMPREPLY < <(compgen -W "$_fairlead_objects help" -- "$current") ;;
 	1:doctor:*) mapfile -t COMPREPLY < <(compgen -f -W help -- "$current") ;;
 	1:explain:*) mapfile -t COMPREPLY < <(compgen -W "tcp udp help" -- "$current") ;;
+	2:explain:*) mapfile -t COMPREPLY < <(compgen -W "node" -- "$current") ;;
 	4:explain:*) mapfile -t COMPREPLY < <(compgen -W "new old" -- "$current") ;;
 	1:stats:*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names service list) help" -- "$current") ;;
 	1:*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_commands "$object") help" -- "$current") ;;

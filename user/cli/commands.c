@@ -46,7 +46,7 @@ const struct fl_command fl_commands[] = {
 		fl_command_registry_list, fl_show_registries },
 	{ "registry", "accept", "NAME", 1, 1, "let an answer pass that is held back",
 		fl_command_registry_accept, fl_show_accepted },
-	{ "explain", NULL, "PROTOCOL SOURCE FRONTEND [new|old]", 3, 4, "where a flow goes, and why",
+	{ "explain", NULL, "PROTOCOL SOURCE|node[@ADDRESS] FRONTEND [new|old]", 3, 4, "where a flow goes, and why",
 		fl_command_explain, fl_show_explanation },
 	{ "plan", NULL, "FILE", 1, 1, "what a file would change, without changing it", NULL, NULL },
 	{ "doctor", NULL, "[CONFIG]", 0, 1, "what this kernel and this machine allow",

@@ -28,19 +28,26 @@ static int parse_end(const char *text, const char *what, struct fl_ip *ret, uint
 		text, what);
 }
 
+static int parse_proto(const char *text, uint8_t *ret, struct fl_failure *failure)
+{
+	if (strcmp(text, "tcp") == 0)
+		*ret = IPPROTO_TCP;
+	else if (strcmp(text, "udp") == 0)
+		*ret = IPPROTO_UDP;
+	else
+		return fl_fail(
+			failure, -EINVAL, "\"%s\" is no protocol, expected tcp or udp", text);
+	return 0;
+}
+
 int fl_question_parse(const char *proto, const char *source, const char *destination,
 	struct fl_question *ret, struct fl_failure *failure)
 {
 	struct fl_question question = { .opens = true };
-	int r;
+	int r = parse_proto(proto, &question.proto, failure);
 
-	if (strcmp(proto, "tcp") == 0)
-		question.proto = IPPROTO_TCP;
-	else if (strcmp(proto, "udp") == 0)
-		question.proto = IPPROTO_UDP;
-	else
-		return fl_fail(
-			failure, -EINVAL, "\"%s\" is no protocol, expected tcp or udp", proto);
+	if (r < 0)
+		return r;
 	r = parse_end(source, "source", &question.source, &question.source_port, failure);
 	if (r == 0)
 		r = parse_end(destination, "frontend", &question.destination,
@@ -48,6 +55,45 @@ int fl_question_parse(const char *proto, const char *source, const char *destina
 	if (r < 0)
 		return r;
 	if (fl_ip_family(&question.source) != fl_ip_family(&question.destination))
+		return fl_fail(
+			failure, -EINVAL, "source and frontend are of different address families");
+	*ret = question;
+	return 0;
+}
+
+/* "node", "node@192.0.2.7". */
+static int parse_bound(const char *text, struct fl_question *question, struct fl_failure *failure)
+{
+	if (strcmp(text, "node") == 0)
+		return 0;
+	if (fl_ip_parse(text + strlen("node@"), &question->source) < 0)
+		return fl_fail(failure, -EINVAL,
+			"\"%s\" is no address, expected node or node@ADDRESS",
+			text + strlen("node@"));
+	question->is_bound = true;
+	return 0;
+}
+
+bool fl_question_is_of_node(const char *source)
+{
+	return strcmp(source, "node") == 0 || strncmp(source, "node@", 5) == 0;
+}
+
+int fl_question_parse_node(const char *proto, const char *source, const char *destination,
+	struct fl_question *ret, struct fl_failure *failure)
+{
+	struct fl_question question = { .opens = true };
+	int r = parse_proto(proto, &question.proto, failure);
+
+	if (r == 0)
+		r = parse_bound(source, &question, failure);
+	if (r == 0)
+		r = parse_end(destination, "frontend", &question.destination,
+			&question.destination_port, failure);
+	if (r < 0)
+		return r;
+	if (question.is_bound &&
+		fl_ip_family(&question.source) != fl_ip_family(&question.destination))
 		return fl_fail(
 			failure, -EINVAL, "source and frontend are of different address families");
 	*ret = question;

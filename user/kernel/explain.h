@@ -15,6 +15,7 @@
 struct fl_question {
 	uint8_t proto;                    /**< IPPROTO_TCP or IPPROTO_UDP */
 	bool opens;                       /**< tcp: ask as a SYN; else as a packet of an old flow */
+	bool is_bound;                    /**< on the node: the socket has the address `source` */
 	struct fl_ip source, destination; /**< of one family */
 	uint16_t source_port, destination_port; /**< host order */
 };
@@ -22,6 +23,14 @@ struct fl_question {
 /** A question as people ask it: "tcp", "198.51.100.7:4242", "10.0.0.10:80".
  * @return 0; -EINVAL, and says which word is wrong */
 int fl_question_parse(const char *proto, const char *source, const char *destination,
+	struct fl_question *ret, struct fl_failure *failure);
+
+/** Whether a source is a process of this node: "node" or "node@ADDRESS". */
+bool fl_question_is_of_node(const char *source);
+
+/** The same with such a source, for which there is no packet, but a socket.
+ * @return 0; -EINVAL, and says which word is wrong */
+int fl_question_parse_node(const char *proto, const char *source, const char *destination,
 	struct fl_question *ret, struct fl_failure *failure);
 
 /** The packet: Ethernet, IP, and TCP or UDP without payload, padded with zeroes.

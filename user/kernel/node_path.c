@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "bpf/sock_connect.skel.h"
+#include "bpf/sock_explain.skel.h"
 #include "bpf/sock_watch.skel.h"
 #include "core/cleanup.h"
 #include "core/log.h"
+#include "kernel/bpffs.h"
 #include "kernel/canary.h"
 #include "kernel/cgroup.h"
 #include "kernel/libbpf_log.h"
@@ -60,10 +62,8 @@ static int prepare_maps(const struct fl_kernel *kernel, const struct fl_config *
 	return r;
 }
 
-/* Load an object and put what it has on the cgroup. */
-static int put_object(const struct fl_kernel *kernel, const struct fl_config *config,
-	struct bpf_object *object, int cgroup, const struct fl_node_path *path,
-	struct fl_failure *failure)
+static int load_object(const struct fl_kernel *kernel, const struct fl_config *config,
+	struct bpf_object *object, const struct fl_node_path *path, struct fl_failure *failure)
 {
 	int r = size_object(kernel, config, object, failure);
 
@@ -72,8 +72,18 @@ static int put_object(const struct fl_kernel *kernel, const struct fl_config *co
 	if (r < 0)
 		return r;
 	r = bpf_object__load(object);
+	return r < 0 ? fl_libbpf_log_explain(failure, r) : 0;
+}
+
+/* Load an object and put what it has on the cgroup. */
+static int put_object(const struct fl_kernel *kernel, const struct fl_config *config,
+	struct bpf_object *object, int cgroup, const struct fl_node_path *path,
+	struct fl_failure *failure)
+{
+	int r = load_object(kernel, config, object, path, failure);
+
 	if (r < 0)
-		return fl_libbpf_log_explain(failure, r);
+		return r;
 	return fl_node_links_attach(
 		kernel, hooks, HOOK_COUNT, object, cgroup, path->cgroup, failure);
 }
@@ -97,6 +107,25 @@ static int put_watch(const struct fl_kernel *kernel, const struct fl_config *con
 		       : fl_libbpf_log_explain(failure, -errno);
 
 	sock_watch__destroy(object);
+	return r;
+}
+
+/* For `fairlead explain`: pinned beside the maps, and gone with them. */
+static int put_explain(const struct fl_kernel *kernel, const struct fl_config *config,
+	const struct fl_node_path *path, struct fl_failure *failure)
+{
+	struct sock_explain *object = sock_explain__open();
+	int r = object ? load_object(kernel, config, object->obj, path, failure)
+		       : fl_libbpf_log_explain(failure, -errno);
+	char folder[512];
+
+	if (r == 0) {
+		snprintf(folder, sizeof(folder), "%s/node", kernel->bpffs);
+		r = fl_bpffs_pin(bpf_program__fd(object->progs.node_explain), folder, "explain");
+		if (r < 0)
+			fl_fail(failure, r, "cannot pin %s/explain: %s", folder, fl_log_errno(r));
+	}
+	sock_explain__destroy(object);
 	return r;
 }
 
@@ -131,6 +160,8 @@ static int start(const struct fl_kernel *kernel, const struct fl_config *config,
 		r = put_watch(kernel, config, cgroup, ret, failure);
 	if (r == 0)
 		r = put_connect(kernel, config, cgroup, ret, failure);
+	if (r == 0)
+		r = put_explain(kernel, config, ret, failure);
 	if (r == 0 && !fl_canary_sings(kernel, cgroup)) {
 		r = fl_fail(failure, -EXDEV,
 			"the programs are attached to %s, but a process in it connects unseen",
