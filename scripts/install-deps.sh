@@ -24,7 +24,7 @@ packages_of() {
 		prometheus socat bind9-dnsutils python3-dnspython ;;
 	peers) echo bind9-dnsutils ;;
 	kernels) echo qemu-system-x86 busybox-static cpio ;;
-	bench) echo iperf3 ;;
+	bench) echo iperf3 nftables haproxy nginx libnginx-mod-stream ;;
 	*) echo "install-deps.sh: unknown group '$1': build, lab, test, peers, kernels, bench" >&2; exit 2 ;;
 	esac
 }
@@ -33,6 +33,7 @@ packages_of() {
 services_of() {
 	case $1 in
 	nginx) echo nginx ;;
+	haproxy) echo haproxy ;;
 	prometheus) echo prometheus ;;
 	esac
 }

@@ -62,6 +62,7 @@ enum bench_part {
 	BENCH_WRITES = 16, /**< rows and slots of maps */
 	BENCH_BUILDS = 32, /**< Maglev tables */
 	BENCH_CHECKS = 64, /**< probes of very many endpoints */
+	BENCH_NODE = 256,   /**< connections that start on the node */
 	BENCH_CONSUL = 128, /**< very many services read from a Consul over HTTP */
 };
 
@@ -155,3 +156,4 @@ json_t *bench_writes(void); /**< writes.c */
 json_t *bench_builds(void); /**< builds.c */
 json_t *bench_checks(void); /**< checks.c */
 json_t *bench_consul(void); /**< consul.c */
+json_t *bench_node(void);   /**< node.c */

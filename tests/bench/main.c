@@ -23,7 +23,7 @@ static const char usage_text[] =
 	"  --rounds N      rounds over all cases (default 21)\n"
 	"  --packets N     packets of each case in a round (default 262144)\n"
 	"  --only PARTS    not all, but these, with commas between: scale, consul, reload,\n"
-	"                  writes, builds, checks (the agent's work), packets, live\n"
+	"                  writes, builds, checks (the agent's work), node, packets, live\n"
 	"  --json FILE     write the figures there too\n";
 
 static bool parse_number(const char *text, long min, long max, long *ret)
@@ -51,6 +51,7 @@ static const struct {
 } parts[] = {
 	{ "scale", BENCH_SCALE, bench_scale },
 	{ "consul", BENCH_CONSUL, bench_consul },
+	{ "node", BENCH_NODE, bench_node },
 	{ "reload", BENCH_RELOAD, bench_reload },
 	{ "writes", BENCH_WRITES, bench_writes },
 	{ "builds", BENCH_BUILDS, bench_builds },
