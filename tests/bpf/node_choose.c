@@ -163,12 +163,13 @@ Test(node_choose, a_socket_gets_what_it_can_speak_to)
 /* The first family's part of a pool of many rows: every one is found, by weight. */
 Test(node_choose, many_endpoints)
 {
-	static const enum fl_balance balances[] = { FL_RANDOM, FL_ROUND_ROBIN, FL_P2C };
+	static const enum fl_balance balances[] = { FL_MAGLEV, FL_RANDOM, FL_ROUND_ROBIN,
+		FL_LEAST_CONNECTIONS, FL_P2C };
 	static unsigned seen[256 + 1];
 	struct sockaddr_storage to;
 	socklen_t length = test_node_address("10.99.0.1", 80, &to);
 
-	for (size_t b = 0; b < 3; b++) {
+	for (size_t b = 0; b < 5; b++) {
 		struct fl_service *service = fl_service_new("web");
 		struct fl_problems problems = { 0 };
 		double expected, sum = 0;

@@ -99,6 +99,7 @@ def test_what_refuses_at_once_is_no_attraction(node, clients):
 def test_near_endpoints_are_preferred(node, clients):
     choose(node, "balance: round-robin", "locality: zone")
     assert spread(clients, 60) == {"web-1": 60}
+    assert node.cli("service", "show", "web")["choice"]["locality"] == "zone"
     choose(node, "balance: round-robin", "locality: zone", states=("down", "up", "up"))
     assert spread(clients, 60) == {"web-2": 30, "web-3": 30}
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <string.h>
+
 #include "cli/commands.h"
 #include "cli/table.h"
 #include "core/clock.h"
@@ -78,6 +80,24 @@ static long long number_at(json_t *value, const char *path)
 	return (long long)json_integer_value(fl_json_at(value, path));
 }
 
+/* What is off is not shown. */
+static void put_choice(json_t *choice, FILE *out)
+{
+	const char *key = json_string_value(json_object_get(choice, "key"));
+	const char *locality = json_string_value(json_object_get(choice, "locality"));
+
+	if (key && strcmp(key, "random") != 0)
+		put_field("key", json_object_get(choice, "key"), out);
+	if (number_at(choice, "affinity"))
+		fprintf(out, "%-11s%lld s\n", "affinity", number_at(choice, "affinity"));
+	if (!locality || strcmp(locality, "off") == 0)
+		return;
+	fprintf(out, "%-11s%s", "locality", locality);
+	if (number_at(choice, "spill"))
+		fprintf(out, ", spill %lld %%", number_at(choice, "spill"));
+	fputc('\n', out);
+}
+
 void fl_show_service(json_t *value, FILE *out)
 {
 	json_t *frontend;
@@ -88,6 +108,7 @@ void fl_show_service(json_t *value, FILE *out)
 		put_field(i ? "" : "frontends", frontend, out);
 	put_field("forward", json_object_get(value, "forward"), out);
 	put_field("balance", json_object_get(value, "balance"), out);
+	put_choice(json_object_get(value, "choice"), out);
 	put_field("registry", json_object_get(value, "registry"), out);
 	fprintf(out, "%-11s%lld, %lld moving, %lld held\n\n", "slots",
 		number_at(value, "slots.size"), number_at(value, "slots.moving"),

@@ -223,11 +223,26 @@ int fl_api_services(const struct fl_view *view, struct fl_json_text *json)
 	return outcome(json);
 }
 
+/* How the node path chooses, beside `balance`. */
+static void put_choice(const struct fl_service *service, struct fl_json_text *json)
+{
+	fl_json_object(json, "choice");
+	fl_json_string(json, "key", fl_key_name(service->key));
+	fl_json_uint(json, "affinity", service->affinity_s);
+	fl_json_string(json, "locality", fl_locality_name(service->locality));
+	fl_json_uint(json, "spill", service->spill_percent);
+	fl_json_uint(json, "max_fails", service->max_fails);
+	fl_json_uint(json, "fail_timeout", service->fail_timeout_s);
+	fl_json_uint(json, "max_ejected", service->max_ejected_percent);
+	fl_json_end(json);
+}
+
 static void put_service_with_endpoints(
 	const struct fl_view *view, const struct fl_service *service, struct fl_json_text *json)
 {
 	fl_json_object(json, NULL);
 	put_service_fields(view, service, json);
+	put_choice(service, json);
 	fl_json_list(json, "endpoints");
 	put_endpoints(view, service, json);
 	fl_json_end(json);

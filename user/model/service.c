@@ -526,6 +526,20 @@ const char *fl_balance_name(enum fl_balance balance)
 	return balance_names[balance];
 }
 
+const char *fl_key_name(enum fl_key key)
+{
+	static const char *const names[FL_KEYS] = { "random", "source", "cgroup" };
+
+	return names[key];
+}
+
+const char *fl_locality_name(enum fl_locality locality)
+{
+	return locality == FL_LOCALITY_NODE   ? "node"
+	       : locality == FL_LOCALITY_ZONE ? "zone"
+					      : "off";
+}
+
 const char *fl_state_name(enum fl_state state)
 {
 	switch (state) {

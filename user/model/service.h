@@ -157,6 +157,8 @@ uint16_t fl_service_probe_port(
 
 const char *fl_forward_name(enum fl_forward forward);
 const char *fl_balance_name(enum fl_balance balance);
+const char *fl_key_name(enum fl_key key);
+const char *fl_locality_name(enum fl_locality locality);
 const char *fl_state_name(enum fl_state state);
 const char *fl_proto_name(uint8_t proto); /**< "tcp", "udp" */
 /** "10.0.0.10:80/tcp". @return `buffer` */

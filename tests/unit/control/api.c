@@ -144,6 +144,9 @@ Test(control_api, one_service)
 	cr_expect_str_eq(json_string_value(json_object_get(value, "name")), "team/web");
 	cr_expect_eq(json_array_size(json_object_get(value, "endpoints")), 4);
 	cr_expect_eq(json_array_size(json_object_get(value, "frontends")), 2);
+	expect(json_incref(json_object_get(value, "choice")),
+		"{\"key\":\"random\",\"affinity\":0,\"locality\":\"off\",\"spill\":0,"
+		"\"max_fails\":3,\"fail_timeout\":10,\"max_ejected\":50}");
 	json_decref(value);
 	cr_expect_eq(fl_api_service(&t->view, "team", writer()), -ENOENT);
 }

@@ -293,6 +293,12 @@ Test(model_service, words)
 	cr_expect_str_eq(fl_balance_name(FL_ROUND_ROBIN), "round-robin");
 	cr_expect_str_eq(fl_balance_name(FL_LEAST_CONNECTIONS), "least-connections");
 	cr_expect_str_eq(fl_balance_name(FL_P2C), "p2c");
+	cr_expect_str_eq(fl_key_name(FL_KEY_RANDOM), "random");
+	cr_expect_str_eq(fl_key_name(FL_KEY_SOURCE), "source");
+	cr_expect_str_eq(fl_key_name(FL_KEY_CGROUP), "cgroup");
+	cr_expect_str_eq(fl_locality_name(FL_LOCALITY_OFF), "off");
+	cr_expect_str_eq(fl_locality_name(FL_LOCALITY_ZONE), "zone");
+	cr_expect_str_eq(fl_locality_name(FL_LOCALITY_NODE), "node");
 	cr_expect_str_eq(fl_state_name(FL_UP), "up");
 	cr_expect_str_eq(fl_state_name(FL_DOWN), "down");
 	cr_expect_str_eq(fl_state_name(FL_DRAINING), "draining");
