@@ -4,7 +4,7 @@
 # the agent that the command line names; when it does not answer, there are none.
 
 # Objects and commands as `fairlead help` has them, cut short or whole.
-_fairlead_objects="service endpoint status stats map registry explain doctor"
+_fairlead_objects="service endpoint status stats map registry heartbeat explain doctor"
 
 _fairlead_commands() {
 	case $1 in

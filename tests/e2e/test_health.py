@@ -188,3 +188,33 @@ def test_what_was_known_is_not_believed_when_it_was_harmed(agent):
     assert "health.bad" in agent.log() and "what was known of endpoints is lost" in agent.log()
     assert (agent.state / "health.bad").exists()
     wait_until(lambda: sorted(each(agent, "ten", "state")) == ["down"] * 3 + ["up"] * 7, "it finds out for itself")
+
+
+def test_heartbeats(agent):
+    """An endpoint says that it is well; silence and `fail` take it out."""
+    addresses = [f"192.0.2.1{n}:{PORT}" for n in (1, 2)]
+    agent.declare("beat.yaml", services(service("beat", ["10.200.0.5:80/tcp"], [(a, 1) for a in addresses],
+                                                "heartbeat: 2s")))
+    wait_until(lambda: states(agent, "beat") == ["up", "up"], "both are up, and have their time")
+    wait_until(lambda: states(agent, "beat") == ["down", "down"], "neither said anything")
+    assert set(each(agent, "beat", "reason")) == {"heartbeat: none within 2000 ms"}
+    answer = agent.cli("heartbeat", "beat", addresses[0])
+    assert answer == {"service": "beat", "address": addresses[0], "status": "pass", "note": None}
+    wait_until(lambda: states(agent, "beat") == ["up", "down"], "one is well")
+    agent.cli("heartbeat", "beat", addresses[0], "fail", "disk full")
+    wait_until(lambda: each(agent, "beat", "reason")[0] == "heartbeat: fail: disk full", "it is not any more")
+    assert states(agent, "beat")[0] == "down"
+    agent.cli("heartbeat", "beat", addresses[0], "warn", "disk 90 % & rising")
+    wait_until(lambda: each(agent, "beat", "reason")[0] == "heartbeat: warn: disk 90 % & rising", "it is again")
+    assert states(agent, "beat")[0] == "up"
+
+
+@pytest.mark.parametrize("arguments, code, words", [
+    (["nobody", "192.0.2.11:80"], 1, "no service is called"),
+    (["beat", "192.0.2.99:80"], 1, "beat has no endpoint 192.0.2.99:80"),
+    (["beat", "web-1"], 2, "is no endpoint"),
+    (["beat", f"192.0.2.11:{PORT}", "well"], 2, "is no heartbeat, expected pass, warn or fail"),
+    (["web", f"192.0.2.11:{PORT}"], 1, "web expects no heartbeats"),
+])
+def test_heartbeats_that_make_no_sense(agent, arguments, code, words):
+    assert words in agent.cli("heartbeat", *arguments, code=code)["error"]["message"]

@@ -213,7 +213,9 @@ static int start_servers(struct fl_agent *agent, struct fl_failure *failure)
 {
 	const struct fl_server_hooks hooks = { .view = fl_agent_view,
 		.context = agent,
-		.actions = { .accept_registry = fl_agent_accept, .context = agent } };
+		.actions = { .accept_registry = fl_agent_accept,
+			.heartbeat = fl_agent_heartbeat,
+			.context = agent } };
 	const struct fl_dns_hooks dns_hooks = { .applied = applied, .context = agent };
 	int r = fl_server_start(agent->config, &agent->loop, &hooks, failure, &agent->server);
 
@@ -251,6 +253,7 @@ static enum fl_exit start(struct fl_agent *agent)
 			FL_ERR(r));
 	if (fl_health_keeper_start(&agent->loop, agent->health, agent->config->state_dir,
 		    &agent->health_keeper) < 0 ||
+		fl_heartbeats_start(&agent->loop, agent->health, &agent->heartbeats) < 0 ||
 		fl_checker_start(&agent->loop, agent->health, &agent->checker) < 0 ||
 		fl_registry_set_start(&agent->registries, &agent->loop, agent->config,
 			fl_agent_published, agent) < 0) {
@@ -282,6 +285,7 @@ static void stop(struct fl_agent *agent)
 	fl_dns_server_stop(agent->dns);
 	fl_registry_set_stop(&agent->registries);
 	fl_checker_stop(agent->checker);
+	fl_heartbeats_stop(agent->heartbeats);
 	fl_health_keeper_stop(agent->health_keeper);
 	if (agent->links)
 		fl_links_stop(agent->links);

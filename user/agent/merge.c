@@ -74,6 +74,8 @@ int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret)
 	if (r >= 0)
 		r = fl_checker_configure(agent->checker, merged);
 	if (r >= 0)
+		r = fl_heartbeats_configure(agent->heartbeats, merged);
+	if (r >= 0)
 		r = fl_overlay_lay(agent->overlay, agent->health, merged, agent->generation + 1,
 			fl_clock_real_ms(), ret);
 	fl_snapshot_unref(merged);

@@ -9,6 +9,7 @@
 #include "control/view.h"
 #include "dns/server.h"
 #include "health/checker.h"
+#include "health/heartbeats.h"
 #include "health/keeper.h"
 #include "health/overlay.h"
 #include "kernel/closer.h"
@@ -78,6 +79,7 @@ struct fl_agent {
 	struct fl_overlay *overlay;
 	struct fl_passive *passive;
 	struct fl_health_keeper *health_keeper;
+	struct fl_heartbeats *heartbeats;
 	struct fl_checker *checker; /**< NULL = nothing is probed */
 	bool wanted;                /**< something was published since the last merge */
 	struct fl_applying applying;
@@ -115,5 +117,8 @@ void fl_agent_watch_config(struct fl_agent *agent);
 
 /** Action of the server: let a registry's held answer pass. @param context  the agent */
 int fl_agent_accept(void *context, const char *registry, struct fl_failure *failure);
+/** Action of the server: an endpoint says how it is. @param context  the agent */
+int fl_agent_heartbeat(void *context, const char *service, const char *endpoint, const char *beat,
+	const char *note, struct fl_failure *failure);
 /** Hook of the server: fill the view. @param context  the agent */
 void fl_agent_view(void *context, struct fl_view *ret);

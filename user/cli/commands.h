@@ -23,6 +23,7 @@ FL_COMMAND(map_list);
 FL_COMMAND(map_dump);
 FL_COMMAND(registry_list);
 FL_COMMAND(registry_accept);
+FL_COMMAND(heartbeat);
 FL_COMMAND(explain);
 FL_COMMAND(doctor);
 
@@ -34,6 +35,7 @@ void fl_show_stats(json_t *value, FILE *out);
 void fl_show_maps(json_t *value, FILE *out);
 void fl_show_registries(json_t *value, FILE *out);
 void fl_show_accepted(json_t *value, FILE *out);
+void fl_show_heartbeat(json_t *value, FILE *out);
 void fl_show_explanation(json_t *value, FILE *out);
 void fl_show_doctor(json_t *value, FILE *out);
 

@@ -12,5 +12,10 @@ struct fl_actions {
 	/** Put in force what a registry's guard holds back.
 	 * @return 0, -ENOENT (no such registry), -EALREADY (nothing is held back), with words */
 	int (*accept_registry)(void *context, const char *name, struct fl_failure *failure);
+	/** Heed a heartbeat. @param beat  "pass", "warn" or "fail" @param note  "" = none
+	 * @return 0, -ENOENT (no such service or endpoint, or it expects none), -EINVAL (an
+	 *         argument makes no sense), -ENOMEM, with words */
+	int (*heartbeat)(void *context, const char *service, const char *endpoint, const char *beat,
+		const char *note, struct fl_failure *failure);
 	void *context;
 };

@@ -160,6 +160,32 @@ static void accept_now(const struct fl_actions *actions, const struct fl_view *v
 		finish_json(answer, fl_api_registry(view, name, &json), name);
 }
 
+static void heartbeat_now(const struct fl_actions *actions, const struct fl_view *view,
+	const struct fl_request *request, struct fl_answer *answer)
+{
+	struct fl_json_text json = begin_json(answer);
+	struct fl_failure failure = { 0 };
+	int r = actions->heartbeat(actions->context, request->service, request->endpoint,
+		*request->status ? request->status : "pass", request->note, &failure);
+
+	(void)view;
+	if (r < 0) {
+		fl_answer_error(answer,
+			r == -ENOENT   ? 404
+			: r == -EINVAL ? 400
+				       : 500,
+			*failure.hint ? failure.hint : NULL, "%s", failure.message);
+		return;
+	}
+	fl_json_object(&json, NULL);
+	fl_json_string(&json, "service", request->service);
+	fl_json_string(&json, "address", request->endpoint);
+	fl_json_string(&json, "status", *request->status ? request->status : "pass");
+	fl_json_string(&json, "note", *request->note ? request->note : NULL);
+	fl_json_end(&json);
+	finish_json(answer, 0, NULL);
+}
+
 static bool healthz_now(
 	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
 {
@@ -210,13 +236,17 @@ static const struct fl_page pages[] = {
 	{ "/api/v1/services", .help = "every service", .later = services_later },
 	{ "/api/v1/services/", .prefix = true, .help = "one service with its endpoints",
 		.now = service_now },
-	{ "/api/v1/endpoints", .arguments = true,
+	{ "/api/v1/endpoints", .arguments = FL_ARGUMENT_SERVICE,
 		.help = "every endpoint, or those of ?service=NAME", .now = endpoints_now,
 		.later = endpoints_later },
-	{ "/api/v1/stats", .arguments = true,
+	{ "/api/v1/stats", .arguments = FL_ARGUMENT_SERVICE,
 		.help = "packets by reason and by frontend; ?service=NAME", .later = stats_later },
 	{ "/api/v1/status", .help = "the agent, its interfaces and its limits", .now = status_now },
 	{ "/api/v1/registries", .help = "where services come from", .now = registries_now },
+	{ "/api/v1/heartbeats",
+		.arguments = FL_ARGUMENT_SERVICE | FL_ARGUMENT_ENDPOINT | FL_ARGUMENT_STATUS |
+			     FL_ARGUMENT_NOTE,
+		.help = "an endpoint is well, or not (POST, Unix socket)", .act = heartbeat_now },
 	{ "/api/v1/registries/", .prefix = true, .suffix = "/accept",
 		.help = "let pass what is held back (POST, Unix socket)", .act = accept_now },
 };

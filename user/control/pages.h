@@ -21,11 +21,18 @@ struct fl_answer {
 	struct fl_text body;
 };
 
+enum fl_argument {
+	FL_ARGUMENT_SERVICE = 1,
+	FL_ARGUMENT_ENDPOINT = 2,
+	FL_ARGUMENT_STATUS = 4,
+	FL_ARGUMENT_NOTE = 8,
+};
+
 struct fl_page {
 	const char *path;
 	bool prefix;        /**< what follows `path` belongs to it, too; never empty */
 	const char *suffix; /**< of a prefix: what comes last, behind a name; NULL = nothing */
-	bool arguments;     /**< takes ?service= */
+	unsigned arguments; /**< that it takes: bits of enum fl_argument */
 	bool open;          /**< ignores arguments it does not know */
 	const char *help;
 	/** @return true when the answer is complete; NULL = there is only `later` */

@@ -22,7 +22,10 @@ struct fl_request {
 	char path[FL_REQUEST_PATH_MAX];    /**< decoded */
 	char service[FL_REQUEST_NAME_MAX]; /**< of ?service=; "" = not given */
 	bool has_service;
-	bool head_only;   /**< HEAD: the body is not sent */
+	char endpoint[FL_SOCKET_TEXT]; /**< of ?endpoint=; these three "" = not given */
+	char status[16];               /**< of ?status= */
+	char note[256];                /**< of ?note= */
+	bool head_only;                /**< HEAD: the body is not sent */
 	bool openmetrics; /**< the Accept header prefers application/openmetrics-text */
 };
 

@@ -66,6 +66,7 @@ struct exchange {
 	struct fl_view frozen;
 	const struct fl_page *page;
 	struct fl_request request;
+	unsigned seen_arguments; /* bits of enum fl_argument */
 	struct fl_answer answer;
 };
 
@@ -234,6 +235,22 @@ static bool check_headers(struct exchange *exchange, const char *version)
 	return false;
 }
 
+/* Where an argument goes. */
+static const struct {
+	const char *key;
+	enum fl_argument bit;
+	size_t offset, size;
+} argument_rows[] = {
+#define ROW(name, bit)                                                                             \
+	{ #name, bit, offsetof(struct fl_request, name), sizeof(((struct fl_request *)0)->name) }
+	ROW(service, FL_ARGUMENT_SERVICE),
+	ROW(endpoint, FL_ARGUMENT_ENDPOINT),
+	ROW(status, FL_ARGUMENT_STATUS),
+	ROW(note, FL_ARGUMENT_NOTE),
+#undef ROW
+};
+#define ARGUMENTS (sizeof(argument_rows) / sizeof(argument_rows[0]))
+
 /* One argument of the request. Stops at what is wrong with it. */
 static enum MHD_Result see_argument(
 	void *context, enum MHD_ValueKind kind, const char *key, const char *value)
@@ -241,16 +258,21 @@ static enum MHD_Result see_argument(
 	struct exchange *exchange = context;
 	struct fl_request *request = &exchange->request;
 	struct fl_answer *answer = &exchange->answer;
+	size_t i = 0;
 
 	(void)kind;
-	if (!exchange->page->arguments || strcmp(key, "service") != 0)
+	while (i < ARGUMENTS && strcmp(argument_rows[i].key, key) != 0)
+		i++;
+	if (i == ARGUMENTS || !(exchange->page->arguments & argument_rows[i].bit))
 		fl_answer_error(answer, 400, NULL, "unknown argument \"%.64s\"", key);
-	else if (request->has_service)
-		fl_answer_error(answer, 400, NULL, "the argument \"service\" stands twice");
-	else if (!fl_percent_decode(value ? value : "", request->service, sizeof(request->service)))
-		fl_answer_error(answer, 400, NULL, "the argument \"service\" is malformed");
+	else if (exchange->seen_arguments & argument_rows[i].bit)
+		fl_answer_error(answer, 400, NULL, "the argument \"%s\" stands twice", key);
+	else if (!fl_percent_decode(value ? value : "", (char *)request + argument_rows[i].offset,
+			 argument_rows[i].size))
+		fl_answer_error(answer, 400, NULL, "the argument \"%s\" is malformed", key);
 	else
-		request->has_service = true;
+		exchange->seen_arguments |= argument_rows[i].bit;
+	request->has_service = exchange->seen_arguments & FL_ARGUMENT_SERVICE;
 	return answer->status ? MHD_NO : MHD_YES;
 }
 

@@ -503,7 +503,7 @@ bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)
 		a->settle_udp_s != b->settle_udp_s || a->cross_family != b->cross_family ||
 		a->frontend_count != b->frontend_count || a->endpoint_count != b->endpoint_count ||
 		!fl_registration_equal(&a->registration, &b->registration) ||
-		!fl_check_equal(&a->check, &b->check))
+		a->heartbeat_ms != b->heartbeat_ms || !fl_check_equal(&a->check, &b->check))
 		return false;
 	for (size_t i = 0; i < a->frontend_count; i++)
 		if (!is_same_frontend(&a->frontends[i], &b->frontends[i]))

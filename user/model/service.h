@@ -74,7 +74,8 @@ struct fl_service {
 	size_t endpoint_count;
 	size_t family_endpoints[FL_FAMILIES]; /**< endpoints of each family; counted by finish */
 	struct fl_registration registration;  /**< how it is written into a registry, if it is */
-	struct fl_check check;                /**< how its endpoints are probed, if they are */
+	uint32_t heartbeat_ms; /**< within which each endpoint sends one; 0 = none is expected */
+	struct fl_check check; /**< how its endpoints are probed, if they are */
 	bool varies;     /**< endpoints come and go by themselves: a family without is no error */
 	bool incomplete; /**< parts had errors and are missing: what lacks is not told again */
 	char *registry;  /**< name of the registry that declared it: "inline" for the config file */
