@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "fairlead/eject.h"
 #include "fairlead/node.h"
+#include "kernel/node_events.h"
 #include "lib/declared.h"
 #include "lib/netns.h"
 #include "lib/node.h"
@@ -424,6 +425,44 @@ Test(node_eject, what_began_before_the_trial_says_nothing_of_it)
 	cr_expect_eq(live(E(1))->trial, 1);
 	ring_buffer__consume(events);
 	cr_expect_eq(told_count, 0);
+}
+
+/* ----------------------------------------------------------------------- told the agent */
+
+static void on_told(void *context, const struct fl_node_event *e)
+{
+	(void)context;
+	told[told_count++] = *e;
+}
+
+static bool has_told(void *context)
+{
+	return told_count >= *(size_t *)context;
+}
+
+/* What happened while no agent ran, and what happens from then on. */
+Test(node_eject, the_agent_is_told)
+{
+	struct fl_node_events *reader = NULL;
+	struct fl_failure failure = { 0 };
+	size_t expected = 2;
+	uv_loop_t loop;
+
+	declare("192.0.2.1:8080 192.0.2.2:8080", (struct settings)USUAL);
+	listen_at(E(2));
+	eject(E(1));
+	cr_assert_eq(uv_loop_init(&loop), 0);
+	cr_assert_eq(fl_node_events_start(&node.path.maps, &loop, on_told, NULL, &failure, &reader),
+		0, "%s", failure.message);
+	cr_expect_eq(told_count, 1);
+	cr_expect_eq(told[0].kind, FL_EVENT_EJECTED);
+	end_ejection(E(1));
+	connect_often(50);
+	cr_expect(test_loop_until(&loop, has_told, &expected));
+	cr_expect_eq(told[1].kind, FL_EVENT_EJECTED);
+	cr_expect_eq(told[1].fails, 4);
+	fl_node_events_stop(reader);
+	test_loop_finish(&loop);
 }
 
 /* ---------------------------------------------------------------------- many at once */

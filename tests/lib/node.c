@@ -37,8 +37,8 @@ static void make_cgroup(struct test_node *node)
 
 	cr_assert(mkdtemp(root));
 	cr_assert_eq(mount("none", root, "cgroup2", 0, NULL), 0, "%s", strerror(errno));
-	snprintf(node->cgroup, sizeof(node->cgroup), "%s/fl-bpf-%d", root, getpid());
-	cr_assert_eq(mkdir(node->cgroup, 0755), 0, "%s: %s", node->cgroup, strerror(errno));
+	snprintf(node->cgroup, sizeof(node->cgroup), "%s/fl-bpf-XXXXXX", root);
+	cr_assert(mkdtemp(node->cgroup), "%s: %s", node->cgroup, strerror(errno));
 }
 
 /* The directory that it was mounted on goes once nothing is mounted there. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "agent/ejections.h"
 #include "agent/notify.h"
 #include "agent/passive.h"
 #include "agent/privileges.h"
@@ -167,6 +168,8 @@ static int start_node_path(struct fl_agent *agent, struct fl_failure *failure)
 	if (fl_pools_new(&agent->node_path.maps, &here, &agent->pools) < 0)
 		return fl_fail(failure, -ENOMEM, "out of memory");
 	fl_writer_use_pools(agent->writer, agent->pools);
+	if (fl_agent_start_ejections(agent, failure) < 0)
+		return -EIO;
 	return fl_agent_start_stale(agent, failure);
 }
 
@@ -294,6 +297,7 @@ static void stop(struct fl_agent *agent)
 	fl_target_stop(agent->target);
 	fl_sweeper_stop(agent->sweeper);
 	fl_agent_stop_stale(agent);
+	fl_agent_stop_ejections(agent);
 	close_handles(agent);
 	uv_run(&agent->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&agent->loop);

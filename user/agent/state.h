@@ -66,6 +66,7 @@ struct fl_agent {
 	struct fl_routes *routes; /**< NULL = no edge path */
 	struct fl_target *target; /**< NULL = no path at all */
 	struct fl_node_path node_path;
+	struct fl_node_events *node_events; /**< NULL = no node path */
 	struct fl_pools *pools;   /**< NULL = no node path */
 	struct fl_stale *stale;   /**< NULL = no node path, or it cannot close connections */
 	struct fl_closer *closer; /**< likewise */

@@ -7,7 +7,9 @@
 #include "core/clock.h"
 #include "kernel/reader.h"
 #include "kernel/routes.h"
+#include "kernel/node_live.h"
 #include "model/reasons.h"
+#include "observe/connections.h"
 
 static int outcome(const struct fl_json_text *json)
 {
@@ -77,12 +79,27 @@ static const char *declared_reason(const struct fl_endpoint *endpoint)
 	return "declared up";
 }
 
+/* Left out by the programs of the node path, whatever the edge path does. */
+static bool is_ejected(
+	const struct fl_view *view, const struct fl_endpoint *endpoint, char *buffer, size_t size)
+{
+	struct fl_live_row live;
+
+	if (!view->node_path || !fl_node_live_read(&view->node_path->maps, endpoint->id, &live) ||
+		!fl_node_live_is_ejected(&live))
+		return false;
+	fl_node_live_explain(&live, fl_clock_mono_ns(), buffer, size);
+	return true;
+}
+
 /* Why an endpoint gets the traffic that it gets, in words. */
 static const char *endpoint_reason(const struct fl_view *view, const struct fl_endpoint *endpoint,
 	const struct fl_endpoint_row *row, char *buffer, size_t size)
 {
 	bool up = endpoint->state == FL_UP;
 
+	if (up && is_ejected(view, endpoint, buffer, size))
+		return buffer;
 	if (up && row && !row->nexthop && view->routes)
 		return fl_routes_explain(view->routes, endpoint->id, buffer, size);
 	if (up && row && !row->nexthop)
@@ -108,8 +125,7 @@ static void put_connections(const struct fl_view *view, const struct fl_service 
 {
 	uint64_t connections;
 
-	if (service->forward == FL_NAT && endpoint->id && has_map(view, FL_MAP_nat_used) &&
-		fl_read_connections(view->maps, endpoint->id, &connections) == 0)
+	if (fl_connections_count(view, service, endpoint, &connections))
 		fl_json_uint(json, "connections", connections);
 	else
 		fl_json_null(json, "connections");

@@ -22,7 +22,7 @@ void fl_metrics_write_agent(
 	const struct fl_view *view, enum fl_metrics_format format, struct fl_text *out);
 
 /** Services, endpoints, reasons, tables, and the end. Reads `applied` (NULL is
- * welcome) and `maps` of the view only. Costs a walk over the slots in use and
+ * welcome), `maps` and `node_path` of the view only. Costs a walk over the slots in use and
  * the pins, and some system calls for each endpoint. */
 void fl_metrics_write_traffic(
 	const struct fl_view *view, enum fl_metrics_format format, struct fl_text *out);

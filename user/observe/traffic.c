@@ -5,9 +5,11 @@
 
 #include "kernel/reader.h"
 #include "model/reasons.h"
+#include "observe/connections.h"
 #include "observe/family.h"
 #include "observe/flows.h"
 #include "observe/metrics.h"
+#include "observe/node.h"
 
 /*
  * A family must stand in one piece, so each list is walked once per family. What
@@ -165,8 +167,7 @@ static void read_endpoint(
 	series->has_counts = endpoint->id && has_map(w, FL_MAP_endpoint_stats) &&
 			     fl_read_endpoint(w->view->maps, endpoint->id, &series->endpoint) == 0;
 	series->has_connections =
-		service->forward == FL_NAT && endpoint->id && has_map(w, FL_MAP_nat_used) &&
-		fl_read_connections(w->view->maps, endpoint->id, &series->connections) == 0;
+		fl_connections_count(w->view, service, endpoint, &series->connections);
 }
 
 static void put_endpoint_counts(
@@ -188,7 +189,8 @@ static void put_endpoint_states(struct writer *w)
 	static const struct fl_metric_family weight = { "fairlead_endpoint_weight", FL_GAUGE, NULL,
 		"Declared weight; 0 takes no new flows." };
 	static const struct fl_metric_family connections = { "fairlead_endpoint_connections",
-		FL_GAUGE, NULL, "Live flows, where the path keeps count of them (nat)." };
+		FL_GAUGE, NULL,
+		"Live flows of nat and connections of this node; other modes are not counted." };
 
 	fl_family_begin(w->out, w->format, &up);
 	for (size_t i = 0; i < w->count; i++)
@@ -346,6 +348,7 @@ void fl_metrics_write_traffic(
 	put_slots(&w);
 	put_tables(&w);
 	put_pressure(&w);
+	fl_metrics_write_node(view, format, out);
 	if (format == FL_METRICS_OPENMETRICS)
 		fl_text_puts(out, "# EOF\n");
 	if (w.labels.failed)
