@@ -62,6 +62,21 @@ static void put_table(json_t *rows, const char *title, const struct fl_column *c
 	fl_table_print(rows, columns, fl_clock_real_ms() / 1000, 2, out);
 }
 
+static void put_neighbours(json_t *node_path, FILE *out)
+{
+	static const struct fl_column columns[] = {
+		{ "HOOK", "hook", FL_COLUMN_TEXT },
+		{ "PROGRAM", "program", FL_COLUMN_TEXT },
+		{ "ID", "id", FL_COLUMN_NUMBER },
+		{ "RUNS", "runs", FL_COLUMN_TEXT },
+		{ "CGROUP", "cgroup", FL_COLUMN_TEXT },
+		{ NULL },
+	};
+
+	put_table(json_object_get(node_path, "neighbours"),
+		"programs of others beside the node path's", columns, out);
+}
+
 /* Limits stand as { name: { used, limit } }: rows of a table. */
 static void put_limits(json_t *limits, FILE *out)
 {
@@ -119,6 +134,7 @@ void fl_show_status(json_t *value, FILE *out)
 
 	put_head(value, out);
 	put_table(json_object_get(value, "interfaces"), "interfaces", interface_columns, out);
+	put_neighbours(json_object_get(value, "node_path"), out);
 	put_table(json_object_get(value, "registries"), "registries", fl_registry_columns, out);
 	put_limits(json_object_get(value, "limits"), out);
 	put_slots(json_object_get(value, "slots"), json_object_get(value, "pins"), out);

@@ -55,6 +55,24 @@ static void put_closing(const struct fl_node_path *path, struct fl_json_text *js
 		fl_json_string(json, "closes_by_reason", path->walk_reason);
 }
 
+/* Programs of others at the same hooks. */
+static void put_neighbours(const struct fl_node_path *path, struct fl_json_text *json)
+{
+	fl_json_list(json, "neighbours");
+	for (size_t i = 0; path && i < path->neighbours.count; i++) {
+		const struct fl_neighbour *item = &path->neighbours.items[i];
+
+		fl_json_object(json, NULL);
+		fl_json_string(json, "hook", item->hook);
+		fl_json_string(json, "program", *item->name ? item->name : NULL);
+		fl_json_uint(json, "id", item->id);
+		fl_json_string(json, "cgroup", item->cgroup);
+		fl_json_string(json, "runs", item->before ? "before" : "after");
+		fl_json_end(json);
+	}
+	fl_json_end(json);
+}
+
 static void put_node_path(const struct fl_view *view, struct fl_json_text *json)
 {
 	const struct fl_node_path *path = view->node_path;
@@ -64,6 +82,7 @@ static void put_node_path(const struct fl_view *view, struct fl_json_text *json)
 	fl_json_string(json, "cgroup", path && path->enabled ? path->cgroup : NULL);
 	fl_json_string(json, "reason", path && *path->reason ? path->reason : NULL);
 	put_closing(path, json);
+	put_neighbours(path, json);
 	fl_json_end(json);
 }
 

@@ -28,5 +28,7 @@ bool fl_checkup_number(const char *path, long *ret);
 
 /** Devices: what each configured interface (or each that is up) allows. */
 void fl_checkup_interfaces(struct fl_checkup *checkup);
-/** The machine as a whole: ports, cgroup2, memory, sysctls. */
+/** The machine as a whole: ports, memory, sysctls. */
 void fl_checkup_machine(struct fl_checkup *checkup);
+/** What the node path meets: cgroups, hooks, programs of others, listeners at frontends. */
+void fl_checkup_node(struct fl_checkup *checkup);

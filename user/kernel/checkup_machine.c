@@ -9,7 +9,6 @@
 
 #include "core/cleanup.h"
 #include "core/log.h"
-#include "kernel/cgroup.h"
 #include "kernel/checkup.h"
 
 /* ------------------------------------------------------------------ ports */
@@ -64,21 +63,6 @@ static void check_ports(struct fl_checkup *checkup)
 		"nat uses %ld-%ld, which overlaps the ports of this node's own connections, "
 		"%ld-%ld",
 		nat_min, nat_max, min, max);
-}
-
-/* ---------------------------------------------------------------- cgroup2 */
-
-static void check_cgroup2(struct fl_checkup *checkup)
-{
-	char path[256];
-
-	if (fl_cgroup2_find(path, sizeof(path)))
-		fl_checkup_add(checkup, "cgroup2", NULL, FL_CHECK_OK, NULL,
-			"mounted at %s; the node path can use it", path);
-	else
-		fl_checkup_add(checkup, "cgroup2", NULL, FL_CHECK_WARN,
-			"only the node path needs it: mount -t cgroup2 none /sys/fs/cgroup",
-			"not mounted");
 }
 
 /* ----------------------------------------------------------------- memory */
@@ -191,7 +175,6 @@ void fl_checkup_machine(struct fl_checkup *checkup)
 {
 	check_kfuncs(checkup);
 	check_memlock(checkup);
-	check_cgroup2(checkup);
 	check_ports(checkup);
 	check_forwarding(checkup);
 	check_bpf_stats(checkup);

@@ -120,6 +120,7 @@ json_t *fl_doctor(const char *config_file)
 	check_features(&checkup);
 	check_bpffs(&checkup);
 	fl_checkup_machine(&checkup);
+	fl_checkup_node(&checkup);
 	fl_checkup_interfaces(&checkup);
 
 	fl_problems_done(&problems);

@@ -196,6 +196,25 @@ static void open_walk(
 		FL_STR("err", path->walk_reason));
 }
 
+/* They are no reason not to start: all run, in a known order. */
+static void find_neighbours(const struct fl_kernel *kernel, struct fl_node_path *path)
+{
+	int r = fl_neighbours_find(kernel->bpffs, path->cgroup, &path->neighbours);
+
+	if (r < 0)
+		fl_log(FL_LOG_WARNING, "node", "cannot see programs of others on the cgroup",
+			FL_ERR(r));
+	for (size_t i = 0; r == 0 && i < path->neighbours.count; i++) {
+		const struct fl_neighbour *item = &path->neighbours.items[i];
+
+		fl_log(FL_LOG_WARNING, "node",
+			item->before ? "another program runs before ours"
+				     : "another program runs after ours",
+			FL_STR("hook", item->hook), FL_STR("program", item->name),
+			FL_UINT("id", item->id), FL_STR("cgroup", item->cgroup));
+	}
+}
+
 void fl_node_path_start(
 	const struct fl_kernel *kernel, const struct fl_config *config, struct fl_node_path *ret)
 {
@@ -217,12 +236,14 @@ void fl_node_path_start(
 		return;
 	}
 	ret->enabled = true;
+	find_neighbours(kernel, ret);
 	open_walk(kernel, config, ret);
 	fl_log(FL_LOG_INFO, "node", "node path attached", FL_STR("cgroup", ret->cgroup));
 }
 
 void fl_node_path_stop(struct fl_node_path *path)
 {
+	fl_neighbours_done(&path->neighbours);
 	fl_sock_walk_close(&path->walk);
 	fl_node_maps_close(&path->maps);
 }

@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "kernel/kernel.h"
+#include "kernel/neighbours.h"
 #include "kernel/node_maps.h"
 #include "kernel/sock_walk.h"
 
@@ -21,8 +22,9 @@ struct fl_node_path {
 	char walk_reason[200];    /**< why it cannot; "" = it can */
 	bool enabled;             /**< every hook is attached, and was seen to fire */
 	char cgroup[256];         /**< where; "" = nowhere */
-	char reason[480];         /**< why it is not enabled; "" = it is */
-	char hint[480];           /**< what to do about it; "" = nothing */
+	struct fl_neighbours neighbours; /**< programs of others there, when it was attached */
+	char reason[480];                /**< why it is not enabled; "" = it is */
+	char hint[480];                  /**< what to do about it; "" = nothing */
 };
 
 /**
