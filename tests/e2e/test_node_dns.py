@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """A real name server behind a frontend: clients that are strict about who answers are content."""
 
-
 import subprocess
 
 import pytest
