@@ -114,6 +114,7 @@ def test_an_endpoint_that_refuses_is_left_out_until_it_answers(net, agent, clien
     wait_until(lambda: spread(40)["servers"].get("web-1"), "web-1 gets connections again")
     wait_until(lambda: not is_ejected(), "it is not ejected any more")
     wait_until(lambda: f"endpoint returned service=web endpoint={ONE}" in agent.log(), "the log tells")
+    assert shown(agent, "reason")[ONE] == "declared up"
     assert agent.metric("fairlead_node_ejected") == 0
     answer = spread(400)
     assert answer["broken"] == 0 and answer["servers"]["web-1"] > 40, answer

@@ -38,6 +38,7 @@ void fl_agent_view(void *context, struct fl_view *ret)
 		.maps = &agent->kernel->maps,
 		.links = agent->links,
 		.routes = agent->routes,
+		.no_edge = !agent->routes,
 		.node_path = &agent->node_path,
 		.pools = agent->pools,
 		.stale = agent->stale,

@@ -97,12 +97,13 @@ static const char *endpoint_reason(const struct fl_view *view, const struct fl_e
 	const struct fl_endpoint_row *row, char *buffer, size_t size)
 {
 	bool up = endpoint->state == FL_UP;
+	bool has_no_way = up && row && !row->nexthop && !view->no_edge;
 
 	if (up && is_ejected(view, endpoint, buffer, size))
 		return buffer;
-	if (up && row && !row->nexthop && view->routes)
+	if (has_no_way && view->routes)
 		return fl_routes_explain(view->routes, endpoint->id, buffer, size);
-	if (up && row && !row->nexthop)
+	if (has_no_way)
 		return "no next hop resolved yet";
 	if (endpoint->cause != FL_CAUSE_DECLARED)
 		return observed_reason(endpoint, buffer, size);

@@ -160,9 +160,10 @@ static enum MHD_Result hand_to_worker(struct exchange *exchange, const struct fl
 	exchange->large = true;
 	if (view->applied)
 		exchange->snapshot = fl_snapshot_ref((struct fl_snapshot *)view->applied);
-	exchange->frozen = (struct fl_view){
-		.applied = exchange->snapshot, .maps = view->maps, .node_path = view->node_path
-	};
+	exchange->frozen = (struct fl_view){ .applied = exchange->snapshot,
+		.maps = view->maps,
+		.no_edge = view->no_edge,
+		.node_path = view->node_path };
 	exchange->phase = WORKING;
 	exchange->work.data = exchange;
 	DL_APPEND(server->working, exchange);

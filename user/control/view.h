@@ -40,6 +40,7 @@ struct fl_view {
 	const struct fl_maps *maps;
 	struct fl_links *links;   /**< NULL = no edge path */
 	struct fl_routes *routes; /**< NULL = no edge path */
+	bool no_edge;             /**< there is none, so that next hops concern nobody */
 	const struct fl_node_path *node_path;
 	const struct fl_pools *pools; /**< NULL = no node path */
 	const struct fl_stale *stale; /**< NULL = nobody closes connections */
