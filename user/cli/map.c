@@ -6,7 +6,22 @@
 #include "cli/pins.h"
 #include "cli/table.h"
 #include "core/log.h"
+#include "kernel/node_reader.h"
 #include "kernel/reader.h"
+
+/* Where there is a node path. @return 0, -ENOMEM */
+static int add_node_maps(const struct fl_maps *maps, const char *bpffs, json_t *list)
+{
+	struct fl_failure none;
+	struct fl_node_maps node;
+	int r;
+
+	if (fl_node_maps_open(&node, bpffs, &none) < 0)
+		return 0;
+	r = fl_node_read_map_list(maps, &node, list);
+	fl_node_maps_close(&node);
+	return r;
+}
 
 FL_COMMAND(map_list)
 {
@@ -18,8 +33,13 @@ FL_COMMAND(map_list)
 	if (r < 0)
 		return r;
 	*ret = fl_read_map_list(&maps);
+	r = *ret ? add_node_maps(&maps, bpffs, *ret) : -ENOMEM;
 	fl_maps_close(&maps);
-	return *ret ? 0 : fl_fail(failure, -ENOMEM, "out of memory");
+	if (r == 0)
+		return 0;
+	json_decref(*ret);
+	*ret = NULL;
+	return fl_fail(failure, r, "out of memory");
 }
 
 void fl_show_maps(json_t *value, FILE *out)
@@ -98,6 +118,21 @@ static void end_dump(const struct dump *dump)
 		fputs("no rows in use\n", dump->out);
 }
 
+/* @return -ENOENT too where there is no node path */
+static int dump_node_map(
+	const struct fl_maps *maps, const char *bpffs, const char *name, struct dump *dump)
+{
+	struct fl_failure none;
+	struct fl_node_maps node;
+	int r = fl_node_maps_open(&node, bpffs, &none);
+
+	if (r < 0)
+		return r;
+	r = fl_node_read_map_rows(maps, &node, name, put_row, dump);
+	fl_node_maps_close(&node);
+	return r;
+}
+
 /* A million slots would take a gigabyte as one value: each row is printed as it
  * comes. */
 FL_COMMAND(map_dump)
@@ -111,6 +146,8 @@ FL_COMMAND(map_dump)
 	if (r < 0)
 		return r;
 	r = fl_read_map_rows(&maps, arguments[0], put_row, &dump);
+	if (r == -ENOENT && !dump.rows)
+		r = dump_node_map(&maps, bpffs, arguments[0], &dump);
 	fl_maps_close(&maps);
 	if (r == -ENOENT && !dump.rows) {
 		fl_fail(failure, r, "no map is called \"%s\"", arguments[0]);

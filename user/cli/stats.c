@@ -34,12 +34,13 @@ static json_t *reason_rows(json_t *reasons)
 	return rows;
 }
 
-/* @param always  say so when there is nothing */
-static void put_reasons(json_t *reasons, const char *title, bool always, FILE *out)
+/* @param counted  what is: "PACKETS" @param always  say so when there is nothing */
+static void put_reasons(
+	json_t *reasons, const char *title, const char *counted, bool always, FILE *out)
 {
-	static const struct fl_column columns[] = {
+	const struct fl_column columns[] = {
 		{ "REASON", "reason", FL_COLUMN_TEXT },
-		{ "PACKETS", "packets", FL_COLUMN_NUMBER },
+		{ counted, "packets", FL_COLUMN_NUMBER },
 		{ "MEANING", "meaning", FL_COLUMN_TEXT },
 		{ NULL },
 	};
@@ -69,8 +70,9 @@ void fl_show_stats(json_t *value, FILE *out)
 	};
 	json_t *services = json_object_get(value, "services");
 
-	put_reasons(json_object_get(value, "reasons"), "edge path", true, out);
-	put_reasons(json_object_get(value, "target_reasons"), "target path", false, out);
+	put_reasons(json_object_get(value, "reasons"), "edge path", "PACKETS", true, out);
+	put_reasons(json_object_get(value, "target_reasons"), "target path", "PACKETS", false, out);
+	put_reasons(json_object_get(value, "node_reasons"), "node path", "CONNECTS", false, out);
 	if (json_array_size(services)) {
 		fputs("services\n", out);
 		fl_table_print(services, columns, 0, 2, out);

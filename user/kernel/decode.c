@@ -19,7 +19,7 @@
 
 static const char *const family_names[FL_FAMILIES] = { "ipv4", "ipv6" };
 
-static json_t *decode_time(uint32_t boot_s)
+json_t *fl_decode_time(uint32_t boot_s)
 {
 	char text[FL_TIME_TEXT];
 
@@ -48,7 +48,7 @@ static json_t *text_or_null(const char *text)
 	return value ? value : json_null();
 }
 
-static json_t *service_name(const struct fl_maps *maps, uint32_t id)
+json_t *fl_decode_service(const struct fl_maps *maps, uint32_t id)
 {
 	char name[FL_NAME_MAX + 1];
 
@@ -57,8 +57,7 @@ static json_t *service_name(const struct fl_maps *maps, uint32_t id)
 	return text_or_null(fl_name_row_text(&maps->names[id], name));
 }
 
-/* "192.0.2.1:80", by number. */
-static json_t *endpoint_name(const struct fl_maps *maps, uint32_t id)
+json_t *fl_decode_endpoint(const struct fl_maps *maps, uint32_t id)
 {
 	const struct fl_endpoint_row *row;
 
@@ -151,8 +150,8 @@ static json_t *frontend_value(const struct fl_maps *maps, const void *key, const
 	const struct fl_frontend_row *row = value;
 
 	(void)key;
-	return json_pack("{so sI sI}", "service", service_name(maps, row->service), "service_id",
-		(json_int_t)row->service, "frontend_id", (json_int_t)row->frontend);
+	return json_pack("{so sI sI}", "service", fl_decode_service(maps, row->service),
+		"service_id", (json_int_t)row->service, "frontend_id", (json_int_t)row->frontend);
 }
 
 static json_t *decode_region(fl_region region)
@@ -180,8 +179,8 @@ static json_t *service_value(const struct fl_maps *maps, const void *key, const 
 {
 	const struct fl_service_row *row = value;
 
-	return json_pack("{so sb ss ss so so}", "name", service_name(maps, *(const uint32_t *)key),
-		"in_use", row->in_use, "forward",
+	return json_pack("{so sb ss ss so so}", "name",
+		fl_decode_service(maps, *(const uint32_t *)key), "in_use", row->in_use, "forward",
 		row->forward < FL_FORWARDS ? fl_forward_name(row->forward) : "unknown", "udp",
 		udp_name(row->udp), "tables", decode_regions(row->region), "old_tables",
 		decode_regions(row->old_region));
@@ -203,12 +202,13 @@ static json_t *slot_value(const struct fl_maps *maps, const void *key, const voi
 	uint32_t now_s = fl_clock_boot_s();
 	bool moving = fl_slot_is_moving(slot);
 
-	return json_pack("{so so sI sI sI sb sb so so}", "service", service_name(maps, at->service),
-		"family", decode_family((uint8_t)at->family), "slot", (json_int_t)at->slot, "now",
-		(json_int_t)fl_slot_now(slot), "before", (json_int_t)fl_slot_before(slot), "moving",
-		moving, "held", fl_slot_is_held(slot) != 0, "since",
-		moving ? decode_time(now_s - (uint32_t)fl_slot_age(slot, now_s)) : json_null(),
-		"endpoint", endpoint_name(maps, fl_slot_now(slot)));
+	return json_pack("{so so sI sI sI sb sb so so}", "service",
+		fl_decode_service(maps, at->service), "family", decode_family((uint8_t)at->family),
+		"slot", (json_int_t)at->slot, "now", (json_int_t)fl_slot_now(slot), "before",
+		(json_int_t)fl_slot_before(slot), "moving", moving, "held",
+		fl_slot_is_held(slot) != 0, "since",
+		moving ? fl_decode_time(now_s - (uint32_t)fl_slot_age(slot, now_s)) : json_null(),
+		"endpoint", fl_decode_endpoint(maps, fl_slot_now(slot)));
 }
 
 static json_t *endpoint_value(const struct fl_maps *maps, const void *key, const void *value)
@@ -217,9 +217,10 @@ static json_t *endpoint_value(const struct fl_maps *maps, const void *key, const
 
 	(void)key;
 	return json_pack("{so so sI ss so sI}", "address", decode_socket(&row->addr, row->port),
-		"service", service_name(maps, row->service), "service_id", (json_int_t)row->service,
-		"state", row->state <= FL_MAINTENANCE ? fl_state_name(row->state) : "unknown",
-		"since", decode_time(row->since), "nexthop", (json_int_t)row->nexthop);
+		"service", fl_decode_service(maps, row->service), "service_id",
+		(json_int_t)row->service, "state",
+		row->state <= FL_MAINTENANCE ? fl_state_name(row->state) : "unknown", "since",
+		fl_decode_time(row->since), "nexthop", (json_int_t)row->nexthop);
 }
 
 static json_t *decode_mac(const uint8_t *mac)
@@ -259,16 +260,16 @@ static json_t *nat_value(const struct fl_maps *maps, const void *key, const void
 	(void)key;
 	return json_pack("{so ss so so so so}", "to", decode_flow(&entry->to), "direction",
 		entry->dir & FL_NAT_REPLY ? "reply" : "request", "service",
-		service_name(maps, entry->service), "endpoint",
-		endpoint_name(maps, entry->endpoint), "seen", decode_time(entry->seen), "flags",
-		decode_seen(entry->flags));
+		fl_decode_service(maps, entry->service), "endpoint",
+		fl_decode_endpoint(maps, entry->endpoint), "seen", fl_decode_time(entry->seen),
+		"flags", decode_seen(entry->flags));
 }
 
 static json_t *nat_used_value(const struct fl_maps *maps, const void *key, const void *value)
 {
 	const struct fl_nat_used_row *row = value;
 
-	return json_pack("{so sI sI}", "endpoint", endpoint_name(maps, *(const uint32_t *)key),
+	return json_pack("{so sI sI}", "endpoint", fl_decode_endpoint(maps, *(const uint32_t *)key),
 		"tcp", (json_int_t)row->tcp, "udp", (json_int_t)row->udp);
 }
 
@@ -278,10 +279,10 @@ static json_t *pin_value(const struct fl_maps *maps, const void *key, const void
 
 	(void)key;
 	return json_pack("{so so so sI sb sb sb so}", "endpoint",
-		endpoint_name(maps, pin->endpoint), "service", service_name(maps, pin->service),
-		"seen", decode_time(pin->seen), "hash", (json_int_t)pin->hash, "proven",
-		pin->proven, "closing", pin->closing, "old", pin->old, "family",
-		decode_family(pin->family));
+		fl_decode_endpoint(maps, pin->endpoint), "service",
+		fl_decode_service(maps, pin->service), "seen", fl_decode_time(pin->seen), "hash",
+		(json_int_t)pin->hash, "proven", pin->proven, "closing", pin->closing, "old",
+		pin->old, "family", decode_family(pin->family));
 }
 
 static json_t *pressure_value(const struct fl_maps *maps, const void *key, const void *value)
@@ -291,9 +292,9 @@ static json_t *pressure_value(const struct fl_maps *maps, const void *key, const
 	(void)maps;
 	(void)key;
 	return json_pack("{so sI sI so sI sI sI}", "window",
-		decode_time(row->window * FL_PRESSURE_WINDOW_S), "openings",
+		fl_decode_time(row->window * FL_PRESSURE_WINDOW_S), "openings",
 		(json_int_t)row->openings, "openings_last", (json_int_t)row->openings_last,
-		"failed", decode_time(row->failed), "old_pins", (json_int_t)row->old_pins,
+		"failed", fl_decode_time(row->failed), "old_pins", (json_int_t)row->old_pins,
 		"refused", (json_int_t)row->refused, "postponed", (json_int_t)row->postponed);
 }
 
@@ -318,8 +319,9 @@ static json_t *endpoint_stats_value(const struct fl_maps *maps, const void *key,
 {
 #define SUM(member)                                                                                \
 	decode_sum(maps, FL_MAP_endpoint_stats, value, offsetof(struct fl_endpoint_stats, member))
-	return json_pack("{so so so so}", "endpoint", endpoint_name(maps, *(const uint32_t *)key),
-		"packets", SUM(packets), "bytes", SUM(bytes), "new_flows", SUM(new_flows));
+	return json_pack("{so so so so}", "endpoint",
+		fl_decode_endpoint(maps, *(const uint32_t *)key), "packets", SUM(packets), "bytes",
+		SUM(bytes), "new_flows", SUM(new_flows));
 #undef SUM
 }
 
@@ -365,10 +367,11 @@ static json_t *meta_value(const struct fl_maps *maps, const void *key, const voi
 
 	(void)maps;
 	(void)key;
-	return json_pack("{sI sI s{sI sI sI sI} sI so sI}", "abi", (json_int_t)row->abi, "hash_seed",
-		(json_int_t)row->hash_seed, "limits", "services", (json_int_t)row->services,
-		"endpoints", (json_int_t)row->endpoints, "slots", (json_int_t)row->slots, "flows",
-		(json_int_t)row->flows, "generation", (json_int_t)row->generation, "applied",
+	return json_pack("{sI sI s{sI sI sI sI} sI so sI}", "abi", (json_int_t)row->abi,
+		"hash_seed", (json_int_t)row->hash_seed, "limits", "services",
+		(json_int_t)row->services, "endpoints", (json_int_t)row->endpoints, "slots",
+		(json_int_t)row->slots, "flows", (json_int_t)row->flows, "generation",
+		(json_int_t)row->generation, "applied",
 		row->applied_at ? json_string(fl_time_format_s(row->applied_at, text))
 				: json_null(),
 		"frontends_epoch", (json_int_t)row->frontends_epoch);

@@ -14,6 +14,7 @@
 #include "fairlead/reasons.h"
 #include "kernel/candidates.h"
 #include "kernel/cgroup.h"
+#include "kernel/decode.h"
 #include "kernel/node_agent.h"
 #include "model/reasons.h"
 #include "model/service.h"
@@ -67,13 +68,6 @@ int fl_node_ask(const char *bpffs, struct fl_node_question *question, struct fl_
 }
 
 /* ------------------------------------------------------------------- telling */
-
-static json_t *service_name(const struct fl_maps *maps, uint32_t id)
-{
-	if (id == 0 || id > maps->limits.services)
-		return json_null();
-	return json_stringn(maps->names[id].name, strnlen(maps->names[id].name, FL_NAME_MAX));
-}
 
 /* The frontend that matched: the exact one, or that of every port. */
 static json_t *frontend_text(const struct fl_maps *maps, const struct fl_node_question *answered)
@@ -216,8 +210,9 @@ json_t *fl_node_explanation_json(const struct fl_maps *maps, const struct fl_nod
 {
 	bool known = answered->reason < FL_REASON_COUNT;
 	json_t *object = json_pack("{so so so so ss ss ss}", "service",
-		service_name(maps, answered->service), "frontend", frontend_text(maps, answered),
-		"endpoint", endpoint_text(maps, answered, answered->endpoint), "state",
+		fl_decode_service(maps, answered->service), "frontend",
+		frontend_text(maps, answered), "endpoint",
+		endpoint_text(maps, answered, answered->endpoint), "state",
 		state_text(maps, answered->endpoint), "reason",
 		known ? fl_reason_name(answered->reason) : "unknown", "text",
 		known ? fl_reason_text(answered->reason) : "", "path", "node");
