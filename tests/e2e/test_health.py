@@ -218,3 +218,34 @@ def test_heartbeats(agent):
 ])
 def test_heartbeats_that_make_no_sense(agent, arguments, code, words):
     assert words in agent.cli("heartbeat", *arguments, code=code)["error"]["message"]
+
+
+def test_panic_uses_all_and_says_so(agent, clients):
+    """Nobody answers at that port, so all would be out; below 50 % all are used."""
+    check = f"check: {{ tcp: true, port: 9, {PACE} }}"
+    agent.declare("web.yaml", web({1: 1, 2: 1, 3: 1}, "panic: 50", check))
+    wait_until(lambda: set(each(agent, "web", "reason")) == {"panic: too few are up, all are used; Connection refused"}, "all are used")
+    assert states(agent) == ["up"] * 3
+    assert set(clients.spread(TO, 60)) == {"web-1", "web-2", "web-3"}
+    assert agent.service("web")["panic"] is True
+    assert any("service web: so few endpoints are up" in w for w in agent.cli("status")["warnings"])
+    assert "panic: too few endpoints are up, using all service=web" in agent.log()
+    agent.declare("web.yaml", web({1: 1, 2: 1, 3: 1}, "panic: 50", f"check: {{ tcp: true, {PACE} }}"))
+    wait_until(lambda: agent.service("web")["panic"] is False, "it is over")
+    assert "panic is over service=web" in agent.log()
+
+
+def test_backups_wait_for_the_others_to_go(net, servers, agent, clients):
+    text = web({1: 1, 2: 1, 3: 1}, f"check: {{ tcp: true, {PACE} }}").replace(
+        f'"192.0.2.13:{PORT}", weight: 1', f'"192.0.2.13:{PORT}", weight: 1, backup: true')
+    agent.declare("web.yaml", text)
+    wait_until(lambda: each(agent, "web", "reason")[-1:] == ["backup: the others are up; connected"], "web-3 waits")
+    wait_until(lambda: states(agent) == ["up"] * 3, "all are well")
+    assert set(clients.spread(TO, 60)) == {"web-1", "web-2"}
+    for n in (1, 2):
+        end(servers[n])
+    wait_until(lambda: states(agent)[:2] == ["down", "down"], "the others are gone")
+    assert clients.spread(TO, 20) == {"web-3": 20}
+    for n in (1, 2):
+        servers[n] = net.serve_one(n)
+    wait_until(lambda: set(clients.spread_amid_change(TO, 40)) == {"web-1", "web-2"}, "they are back")

@@ -62,6 +62,25 @@ static void keep_conflicts(struct fl_agent *agent, struct fl_problems *conflicts
 	*conflicts = (struct fl_problems){ 0 };
 }
 
+/* Loudly: what is used now may not work. */
+static void say_panic(const struct fl_snapshot *before, const struct fl_snapshot *now)
+{
+	struct fl_snapshot_change change = { 0 };
+
+	while (fl_snapshot_next_change(before, now, &change)) {
+		bool was = change.old && change.old->in_panic;
+		bool is = change.new && change.new->in_panic;
+
+		if (is && !was)
+			fl_log(FL_LOG_WARNING, "health",
+				"panic: too few endpoints are up, using all",
+				FL_STR("service", change.new->name));
+		else if (was && !is)
+			fl_log(FL_LOG_INFO, "health", "panic is over",
+				FL_STR("service", change.old->name));
+	}
+}
+
 int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret)
 {
 	struct fl_problems problems = { 0 };
@@ -78,6 +97,8 @@ int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret)
 	if (r >= 0)
 		r = fl_overlay_lay(agent->overlay, agent->health, merged, agent->generation + 1,
 			fl_clock_real_ms(), ret);
+	if (r >= 0)
+		say_panic(agent->applied, *ret);
 	fl_snapshot_unref(merged);
 	return r;
 }

@@ -59,8 +59,16 @@ static const struct fl_endpoint_row *endpoint_row(const struct fl_view *view,
 /* What put it into its state, if that was not its registry: "probe: connection refused". */
 static const char *observed_reason(const struct fl_endpoint *endpoint, char *buffer, size_t size)
 {
-	snprintf(buffer, size, "%s: %s", fl_cause_name(endpoint->cause),
-		endpoint->detail ? endpoint->detail : fl_cause_text(endpoint->cause));
+	bool other = endpoint->cause == FL_CAUSE_PANIC || endpoint->cause == FL_CAUSE_BACKUP ||
+		     endpoint->cause == FL_CAUSE_FLAPPING; /* the detail is not of this */
+	const char *detail = endpoint->detail;
+
+	if (other)
+		snprintf(buffer, size, "%s: %s%s%s", fl_cause_name(endpoint->cause),
+			fl_cause_text(endpoint->cause), detail ? "; " : "", detail ? detail : "");
+	else
+		snprintf(buffer, size, "%s: %s", fl_cause_name(endpoint->cause),
+			detail ? detail : fl_cause_text(endpoint->cause));
 	return buffer;
 }
 
@@ -213,6 +221,7 @@ static void put_service_fields(
 	fl_json_string(json, "forward", fl_forward_name(service->forward));
 	fl_json_string(json, "balance", fl_balance_name(service->balance));
 	fl_json_string(json, "registry", service->registry);
+	fl_json_bool(json, "panic", service->in_panic);
 	put_slots(view, service, json);
 }
 

@@ -81,6 +81,19 @@ static void warn_choices(const struct fl_view *view, struct fl_json_text *json)
 	finish(&kind, "services with a locality, where node.zone is not set");
 }
 
+static void warn_panic(const struct fl_view *view, struct fl_json_text *json)
+{
+	struct kind kind = { .json = json };
+
+	for (size_t i = 0; view->applied && i < view->applied->service_count; i++)
+		if (view->applied->services[i]->in_panic)
+			warn(&kind,
+				"service %s: so few endpoints are up that all are used, see "
+				"fairlead endpoint list %s",
+				view->applied->services[i]->name, view->applied->services[i]->name);
+	finish(&kind, "services in panic");
+}
+
 static void warn_dns(const struct fl_view *view, struct fl_json_text *json)
 {
 	struct kind kind = { .json = json };
@@ -310,6 +323,7 @@ void fl_warnings_write(const struct fl_view *view, struct fl_json_text *json)
 	warn_registries(view, json);
 	warn_registering(view, json);
 	warn_choices(view, json);
+	warn_panic(view, json);
 	warn_dns(view, json);
 	warn_services(view, json);
 	warn_replies(view, json);

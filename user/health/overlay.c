@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "health/entry.h"
+#include "health/rules.h"
 
 struct fl_overlay {
 	struct fl_snapshot *merged; /* of the last time; NULL = there was none */
@@ -89,7 +90,7 @@ static int lay_service(struct fl_health *health, struct fl_service *declared, ui
 	bool differs = false;
 	int r = 0;
 
-	if (!ward) {
+	if (!ward && !fl_service_has_rules(declared)) {
 		*ret = fl_service_ref(declared);
 		return 0;
 	}
@@ -98,7 +99,8 @@ static int lay_service(struct fl_health *health, struct fl_service *declared, ui
 		return -ENOMEM;
 	for (size_t i = 0; i < laid->endpoint_count && r == 0; i++) {
 		struct fl_endpoint *endpoint = &laid->endpoints[i];
-		struct fl_entry *entry = fl_ward_entry(ward, &endpoint->addr, endpoint->port);
+		struct fl_entry *entry =
+			ward ? fl_ward_entry(ward, &endpoint->addr, endpoint->port) : NULL;
 
 		if (!entry)
 			continue;
@@ -106,8 +108,9 @@ static int lay_service(struct fl_health *health, struct fl_service *declared, ui
 		r = lay_endpoint(endpoint, &entry->verdict);
 		differs = true;
 	}
-	if (r == 0)
+	if (r == 0 && ward)
 		forget_absent(health, ward);
+	differs = fl_rules_apply(laid) || differs;
 	if (r < 0 || !differs) {
 		fl_service_unref(laid);
 		laid = r < 0 ? NULL : fl_service_ref(declared);

@@ -15,7 +15,7 @@
 	X(FL_CAUSE_AGENT, "agent-check", "by the agent that runs beside it")                       \
 	X(FL_CAUSE_PASSIVE, "passive", "its connections fail")                                     \
 	X(FL_CAUSE_FLAPPING, "flapping", "it changed too often of late")                           \
-	X(FL_CAUSE_PANIC, "panic", "too few are up: all are used")                                 \
+	X(FL_CAUSE_PANIC, "panic", "too few are up, all are used")                                 \
 	X(FL_CAUSE_BACKUP, "backup", "the others are up")
 
 enum fl_cause {

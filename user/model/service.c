@@ -482,8 +482,8 @@ uint32_t fl_service_table_size(const struct fl_service *service, enum fl_family 
 static bool is_same_endpoint(const struct fl_endpoint *a, const struct fl_endpoint *b)
 {
 	return a->port == b->port && a->weight == b->weight && a->state == b->state &&
-	       fl_ip_equal(&a->addr, &b->addr) && fl_text_is_same(a->zone, b->zone) &&
-	       fl_text_is_same(a->node, b->node);
+	       a->backup == b->backup && fl_ip_equal(&a->addr, &b->addr) &&
+	       fl_text_is_same(a->zone, b->zone) && fl_text_is_same(a->node, b->node);
 }
 
 bool fl_service_chooses_alike(const struct fl_service *a, const struct fl_service *b)
@@ -503,7 +503,8 @@ bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)
 		a->settle_udp_s != b->settle_udp_s || a->cross_family != b->cross_family ||
 		a->frontend_count != b->frontend_count || a->endpoint_count != b->endpoint_count ||
 		!fl_registration_equal(&a->registration, &b->registration) ||
-		a->heartbeat_ms != b->heartbeat_ms || !fl_check_equal(&a->check, &b->check))
+		a->heartbeat_ms != b->heartbeat_ms || a->min_healthy != b->min_healthy ||
+		a->in_panic != b->in_panic || !fl_check_equal(&a->check, &b->check))
 		return false;
 	for (size_t i = 0; i < a->frontend_count; i++)
 		if (!is_same_frontend(&a->frontends[i], &b->frontends[i]))

@@ -35,8 +35,9 @@ struct fl_endpoint {
 	uint16_t port;   /**< host order; 0 = the frontend's */
 	uint16_t weight; /**< 0 = takes no new flows */
 	enum fl_state state;
-	char *zone; /**< NULL = unknown */
-	char *node; /**< NULL = unknown */
+	bool backup; /**< takes new flows only while no other does */
+	char *zone;  /**< NULL = unknown */
+	char *node;  /**< NULL = unknown */
 	unsigned line, column;
 	uint32_t id; /**< 0 until model/ids gave one */
 	/* Filled by health/overlay; no part of what the service is. */
@@ -74,6 +75,8 @@ struct fl_service {
 	size_t endpoint_count;
 	size_t family_endpoints[FL_FAMILIES]; /**< endpoints of each family; counted by finish */
 	struct fl_registration registration;  /**< how it is written into a registry, if it is */
+	uint32_t min_healthy;                 /**< endpoints up below which all are used; 0 = off */
+	bool in_panic;         /**< of an overlay: too few are up, and all are used */
 	uint32_t heartbeat_ms; /**< within which each endpoint sends one; 0 = none is expected */
 	struct fl_check check; /**< how its endpoints are probed, if they are */
 	bool varies;     /**< endpoints come and go by themselves: a family without is no error */

@@ -270,9 +270,8 @@ static const struct row {
 		{ "5:10: services.stale: drain soon has no duration in seconds" } },
 	{ "in no time", WEB FRONTENDS ENDPOINTS "  stale: drain 0s\n",
 		{ "5:10: services.stale: drain 0s is out of range" } },
-	{ "panic", WEB FRONTENDS ENDPOINTS "  panic: 50\n",
-		{ "5:10: services.panic: 50 is known, not supported by this version, expected "
-		  "0" } },
+	{ "panic", WEB FRONTENDS ENDPOINTS "  panic: 101\n",
+		{ "5:10: services.panic: 101 is out of range, expected an integer 0-100" } },
 
 	/* registries */
 	{ "a type that is none", "registries:\n- zookeeper: {}\n",

@@ -336,7 +336,8 @@ Test(config_good, each_value_says_where_it_came_from)
 		{ "      tcp: 20m ", "# t.yaml:8" },
 		{ "      udp: 1m ", "# default" },
 		{ "    udp: keep ", "# default" },
-		{ "      - { address: \"192.0.2.1:80\", weight: 1, state: up } ", "# t.yaml:11" },
+		{ "      - { address: \"192.0.2.1:80\", weight: 1, backup: false, state: up } ",
+			"# t.yaml:11" },
 	};
 	struct fl_config *config = parse(
 		"log:\n  level: debug\nhttp: {listen: off}\nedge:\n  interfaces: [eth0]\n"

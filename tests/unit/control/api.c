@@ -61,12 +61,13 @@ Test(control_api, services)
 {
 	expect(parse(fl_api_services(&t->view, writer())),
 		"[{\"name\":\"dns\",\"frontends\":[\"10.0.0.53:53/udp\"],\"forward\":\"nat\","
-		"\"balance\":\"maglev\",\"registry\":\"files\",\"slots\":{\"size\":251,\"moving\":"
+		"\"balance\":\"maglev\",\"registry\":\"files\",\"panic\":false,\"slots\":{\"size\":"
+		"251,\"moving\":"
 		"0,\"held\":0},"
 		"\"endpoints\":{\"total\":2,\"up\":1}},"
 		"{\"name\":\"team/web\",\"frontends\":[\"10.0.0.10:80/tcp\",\"[2001:db8::10]:80/"
 		"tcp\"],"
-		"\"forward\":\"nat\",\"balance\":\"maglev\",\"registry\":\"files\","
+		"\"forward\":\"nat\",\"balance\":\"maglev\",\"registry\":\"files\",\"panic\":false,"
 		"\"slots\":{\"size\":251,\"moving\":2,\"held\":1},\"endpoints\":{\"total\":4,"
 		"\"up\":3}}]");
 }

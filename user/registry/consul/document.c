@@ -71,6 +71,9 @@ static void judge(const struct fl_endpoint *endpoint, struct fl_consul_instance 
 	if (endpoint->state == FL_DRAINING) {
 		ret->status = FL_CONSUL_WARNING;
 		output = "draining: old connections only";
+	} else if (endpoint->cause == FL_CAUSE_PANIC) {
+		ret->status = FL_CONSUL_CRITICAL; /* it is used here for want of others */
+		output = "down, and used nevertheless";
 	} else if (endpoint->state == FL_DOWN) {
 		ret->status = FL_CONSUL_CRITICAL;
 		output = "down";
