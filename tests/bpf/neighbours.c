@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +15,7 @@
 #include "kernel/checkup.h"
 #include "kernel/listeners.h"
 #include "kernel/neighbours.h"
+#include "kernel/reader.h"
 #include "lib/netns.h"
 #include "lib/node.h"
 #include "lib/opened.h"
@@ -26,6 +29,7 @@ static void setup(void)
 {
 	test_node_open(&node);
 	test_run("ip link set lo up && ip addr add 10.99.0.1/32 dev lo && "
+		 "ip addr add 10.99.0.2/32 dev lo && "
 		 "ip -6 addr add 2001:db8:99::1/128 dev lo nodad");
 	snprintf(child, sizeof(child), "%s/below", node.cgroup);
 	cr_assert_eq(mkdir(child, 0755), 0, "%s", strerror(errno));
@@ -128,6 +132,73 @@ Test(neighbours, order_is_that_of_attaching)
 	cr_expect(find(&path.neighbours, id)->before, "the agent has it in its status");
 	fl_neighbours_done(&found);
 	fl_node_path_stop(&path);
+}
+
+/* Another balancer: it sends whoever calls 10.99.0.1 to 10.99.0.2. */
+static void attach_balancer(const char *cgroup)
+{
+	const int user_ip4 = offsetof(struct bpf_sock_addr, user_ip4);
+	const struct bpf_insn code[] = {
+		{ .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 2, .src_reg = 1, .off = user_ip4 },
+		{ .code = BPF_JMP32 | BPF_JNE | BPF_K,
+			.dst_reg = 2,
+			.off = 2,
+			.imm = (int)inet_addr("10.99.0.1") },
+		{ .code = BPF_ALU | BPF_MOV | BPF_K,
+			.dst_reg = 2,
+			.imm = (int)inet_addr("10.99.0.2") },
+		{ .code = BPF_STX | BPF_MEM | BPF_W, .dst_reg = 1, .src_reg = 2, .off = user_ip4 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET4_CONNECT);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "balancer", "Dual BSD/GPL", code,
+		sizeof(code) / sizeof(code[0]), &options);
+	_cleanup_close_ int at = open(cgroup, O_RDONLY | O_DIRECTORY);
+
+	cr_assert_geq(fd, 0, "%s", strerror(errno));
+	cr_assert_geq(
+		bpf_link_create(fd, at, BPF_CGROUP_INET4_CONNECT, NULL), 0, "%s", strerror(errno));
+}
+
+static void enter(const char *cgroup)
+{
+	char file[400];
+	_cleanup_close_ int fd = -1;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", cgroup);
+	fd = open(file, O_WRONLY);
+	cr_assert_eq(write(fd, "0", 1), 1, "%s", strerror(errno));
+}
+
+/* Connect a datagram socket. @return how the frontend's connect was decided here */
+static enum fl_reason connect_once(void)
+{
+	uint64_t before[FL_REASON_COUNT], after[FL_REASON_COUNT];
+	struct sockaddr_storage to;
+	socklen_t length = test_node_address("10.99.0.1", 80, &to);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	fl_read_reasons(&node.kernel->maps, FL_PATH_NODE, before);
+	cr_expect_eq(connect(fd, (struct sockaddr *)&to, length), 0, "%s", strerror(errno));
+	close(fd);
+	fl_read_reasons(&node.kernel->maps, FL_PATH_NODE, after);
+	for (int i = 0; i < FL_REASON_COUNT; i++)
+		if (after[i] != before[i])
+			return (enum fl_reason)i;
+	return FL_REASON_COUNT;
+}
+
+/* Both run; who comes first decides, and nobody's connect fails of it. */
+Test(neighbours, another_balancer_of_the_same_frontend)
+{
+	test_node_declare(&node, "web 10.99.0.1:80/udp = 127.0.0.1:8080");
+	attach_balancer(node.cgroup);
+	cr_expect_eq(connect_once(), FL_SENT, "ours was there first");
+	attach_balancer(child);
+	enter(child);
+	cr_expect_eq(connect_once(), FL_PASS_NO_SERVICE, "theirs is below, and made it another");
+	enter(node.cgroup);
 }
 
 /* ------------------------------------------------------------------- listeners */

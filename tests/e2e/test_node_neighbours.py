@@ -152,6 +152,39 @@ def test_a_container_with_its_own_network_is_served(net, cgroup, agent, containe
     assert talk(net, cgroup, Net.BALANCER, do="stream", to=[LOOPBACK, 80], family=4)["server"] == "web-1"
 
 
+# What MPTCP sockets and those with TCP Fast Open see. argv: kind, address, port.
+CONNECTOR = r"""
+import json, socket, sys
+
+kind, to = sys.argv[1], (sys.argv[2], int(sys.argv[3]))
+IPPROTO_MPTCP, TCP_FASTOPEN_CONNECT = 262, 30
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP if kind == "mptcp" else 0)
+s.settimeout(20)
+if kind == "fastopen":
+    s.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
+if kind == "sendto":  # connects and sends at once
+    s.settimeout(None)
+    s.sendto(b"hello\n", socket.MSG_FASTOPEN, to)
+else:
+    s.connect(to)
+    s.sendall(b"hello\n")
+print(json.dumps({"server": s.recv(100).decode().split()[0], "peer": list(s.getpeername()[:2])}))
+"""
+
+
+@pytest.mark.parametrize("kind", ["mptcp", "fastopen", "sendto"])
+def test_unusual_sockets_are_served_alike(net, cgroup, agent, kind):
+    done = subprocess.run(
+        ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', cgroup,
+         *net.inside(Net.BALANCER, ["/usr/bin/python3", "-c", CONNECTOR, kind, VIP4, str(PORT)])],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["server"].startswith("web-"), seen
+    # The kernel asks about another socket of an MPTCP connection than the one that was connected.
+    assert kind == "mptcp" or seen["peer"] == [VIP4, PORT], seen
+
+
 def test_doctor_mentions_a_listener_where_a_frontend_is(net, agent):
     def listeners():
         return [r for r in ask(net, agent, "doctor", str(agent.config)) if r["check"] == "listeners"]
