@@ -21,7 +21,7 @@ packages_of() {
 		uthash-dev libxxhash-dev scdoc ;;
 	lab) echo python3 iproute2 ethtool util-linux procps nginx curl ;;
 	test) echo libcriterion-dev libssl-dev libclang-rt-19-dev python3-pytest python3-scapy python3-yaml tshark \
-		prometheus socat bind9-dnsutils dnsmasq-base python3-dnspython ;;
+		prometheus socat bind9-dnsutils dnsmasq-base faketime python3-dnspython ;;
 	peers) echo bind9-dnsutils ;;
 	kernels) echo qemu-system-x86 busybox-static cpio ;;
 	bench) echo iperf3 nftables haproxy nginx libnginx-mod-stream ;;

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""churn.py ADDRESS PORT RATE: short connections, one after the other, until standard input ends.
+"""churn.py ADDRESS PORT RATE [FILE]: short connections, one after the other, until standard input ends.
 
 Each connects to a server of peers.py, hears its name, says a line, hears the answer, and is
 reset, which leaves no port waiting. About RATE are begun a second, however many are open; one that
 hears nothing for PATIENCE_S has failed. At the end a JSON line tells what became of all:
-{"begun", "done", "seconds", "servers": {NAME: N}, "failed": {WHY: N}, "slowest_ms"}.
+{"begun", "done", "seconds", "servers": {NAME: N}, "failed": {WHY: N}, "slowest_ms"}. A FILE gets a line for
+each: [when it was begun, when it ended (CLOCK_MONOTONIC), who answered or null, why it failed or null].
 """
 
 import collections
@@ -28,11 +29,12 @@ class Call:
 
     def __init__(self, sock):
         self.sock, self.began, self.stage, self.heard = sock, time.monotonic(), "connect", b""
+        self.server = None
 
 
 class Churn:
-    def __init__(self, to, rate):
-        self.to, self.rate = to, rate
+    def __init__(self, to, rate, log=None):
+        self.to, self.rate, self.log = to, rate, log
         self.selector = selectors.EpollSelector()
         self.calls = collections.OrderedDict()  # oldest first
         self.begun = self.done = 0
@@ -57,6 +59,8 @@ class Churn:
             self.selector.unregister(call.sock)
             del self.calls[call.sock]
         call.sock.close()
+        if self.log:
+            self.log.write(json.dumps([call.began, time.monotonic(), call.server, why]) + "\n")
         if why:
             self.failed[why] += 1
         else:
@@ -124,7 +128,11 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     to, rate = (sys.argv[1], int(sys.argv[2])), float(sys.argv[3])
-    print(json.dumps(Churn(to, rate).run()), flush=True)
+    log = open(sys.argv[4], "w", encoding="ascii") if len(sys.argv) > 4 else None
+    told = Churn(to, rate, log).run()
+    if log:
+        log.close()
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

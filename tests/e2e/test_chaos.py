@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Endpoints and the agent's own world break in many ways, while clients on both paths open short
+connections without end. An oracle says of each connection what its client should have seen:
+
+    begun while nothing is wrong, or after the endpoint was seen to be left out: it succeeds
+    begun while the endpoint is left out: another one answers
+    begun between the fault and then: it may fail, since somebody has to find out
+
+FAIRLEAD_CHAOS=long (`make chaos`) tells the story three times, each in another order.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from lab import PORT, VIP4, Agent, Net, endpoints4, service, services, wait_until
+from nodes import make_cgroup
+
+pytestmark = pytest.mark.chaos
+SERVERS = 4
+ROUNDS = 3 if os.environ.get("FAIRLEAD_CHAOS") == "long" else 1
+RATE = 100
+CHURN = os.path.join(os.path.dirname(__file__), "churn.py")
+INTERVAL_S, TIMEOUT_S, FALL, RISE = 0.3, 0.4, 2, 2
+CHECK = (f'check: {{ tcp: true, contains: "web-", interval: {INTERVAL_S * 1000:.0f}ms, '
+         f"timeout: {TIMEOUT_S * 1000:.0f}ms, fall: {FALL}, rise: {RISE} }}")
+
+
+def declared():
+    return services(service("web", [f"{VIP4}:{PORT}/tcp"], endpoints4({n: 1 for n in range(1, SERVERS + 1)}), CHECK))
+
+
+class Churn:
+    """Short connections without end, and what became of each."""
+
+    def __init__(self, net, role, cgroup=None):
+        self.file = net.run_dir / f"churn-{role}"
+        enter = ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', cgroup] if cgroup else []
+        inside = net.inside(role, ["/usr/bin/python3", CHURN, VIP4, PORT, RATE, self.file])
+        self.process = subprocess.Popen([str(a) for a in [*enter, *inside]], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def end(self):
+        """[(begun, ended, server or None, why it failed or None)]"""
+        self.process.stdin.close()
+        json.loads(self.process.stdout.readline())
+        self.process.wait(60)
+        return [json.loads(line) for line in self.file.read_text().splitlines()]
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class World:
+    """What can be broken, and what was broken when."""
+
+    def __init__(self, net, agent, dice):
+        self.net, self.agent, self.dice = net, agent, dice
+        self.servers = {n: net.peer(f"web-{n}", "serve", f"web-{n}", PORT) for n in range(1, SERVERS + 1)}
+        self.faults = []  # (what, server, broken, out, mended, back)
+
+    def state(self, number):
+        address = f"{Net.server4(number)}:{PORT}"
+        return next(e["state"] for e in self.agent.cli("endpoint", "list", "web") if e["address"] == address)
+
+    def endpoint_fault(self, what, breaks):
+        """Break an endpoint, see it out, live with it, mend it, see it back."""
+        number = self.dice.randint(1, SERVERS)
+        broken = time.monotonic()
+        mend = breaks(number)
+        wait_until(lambda: self.state(number) == "down", f"{what}: web-{number} is out")
+        out = time.monotonic()
+        time.sleep(0.8)
+        mended = time.monotonic()
+        mend()
+        wait_until(lambda: self.state(number) == "up", f"{what}: web-{number} is back")
+        self.faults.append((what, f"web-{number}", broken, out, mended, time.monotonic()))
+        time.sleep(0.5)
+
+    # ------------------------------------------------------------ endpoints
+
+    def killed(self, number):
+        self.servers[number].kill()
+        self.servers[number].wait()
+
+        def mend():
+            self.servers[number] = self.net.peer(f"web-{number}", "serve", f"web-{number}", PORT)
+        return mend
+
+    def paused(self, number):
+        pid = self.inner_pid(number)
+        os.kill(pid, signal.SIGSTOP)
+        return lambda: os.kill(pid, signal.SIGCONT)
+
+    def blackholed(self, number):
+        self.net.ip(f"web-{number}", "route add blackhole 192.0.2.1/32")
+        return lambda: self.net.ip(f"web-{number}", "route del blackhole 192.0.2.1/32")
+
+    def unplugged(self, number):
+        self.net.ip(f"web-{number}", "link set eth0 down")
+
+        def mend():
+            self.net.ip(f"web-{number}", "link set eth0 up",
+                        f"addr add {Net.server6(number)}/64 dev eth0 nodad", "route add default via 192.0.2.1")
+        return mend
+
+    def inner_pid(self, number):
+        return self.servers[number].pid  # nsenter has become the server
+
+    # ------------------------------------------------------ the agent's world
+
+    def quiet(self, what, breaks):
+        """Break something that no client may notice."""
+        mend = breaks()
+        time.sleep(1)
+        mend()
+        time.sleep(0.3)
+        assert {self.state(n) for n in self.servers} == {"up"}, what
+
+    def slow(self):
+        """A server that works a quarter of the time is slow, not down."""
+        pid = self.inner_pid(1)
+        for _ in range(8):
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.15)
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.05)
+        return lambda: None
+
+    def registry_broken(self):
+        generation = self.agent.cli("status")["generation"]
+        for garbage in ("services: [", "\0\1\2", "services: [ { name: web, frontends: [] } ]\n", "- {}"):
+            self.agent.declare("web.yaml", garbage)
+            time.sleep(0.25)
+        assert self.agent.cli("status")["generation"] == generation, "what was read last is in force"
+        return lambda: self.agent.declare("web.yaml", declared())
+
+    def registry_gone(self):
+        """The directory is not there any more: as one that was not mounted."""
+        aside = self.agent.services_d.with_name("aside")
+        self.agent.services_d.rename(aside)
+        aside.rename(self.agent.services_d)
+        return lambda: None
+
+    def memory_short(self):
+        """No more than it has: a thousand services more do not fit, and nothing else changes."""
+        status = open(f"/proc/{self.agent.process.pid}/status", encoding="ascii").read()
+        kib = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmSize")))
+        self.limit_memory((kib << 10) + (1 << 20))
+        self.agent.declare("many.yaml", services(*(
+            service(f"more-{n}", [f"10.200.{4 + n // 250}.{1 + n % 250}:80/tcp"], endpoints4({1: 1, 2: 1}))
+            for n in range(1000))))
+
+        def mend():
+            assert self.agent.process.poll() is None, "it lives on"
+            assert "emory" in self.agent.log(), "it was short, and that was said"
+            (self.agent.services_d / "many.yaml").unlink()
+            self.limit_memory("unlimited")
+        return mend
+
+    def limit_memory(self, limit):
+        subprocess.run(["prlimit", f"--pid={self.agent.process.pid}", f"--as={limit}:unlimited"], check=True)
+
+    def disk_full(self):
+        """The state directory takes nothing more."""
+        filler = self.agent.state / "filler"
+        with open(filler, "wb") as out:
+            try:
+                while True:
+                    out.write(bytes(65536))
+                    out.flush()
+            except OSError:
+                pass
+        return filler.unlink
+
+    def agent_killed(self):
+        self.agent.stop(signal.SIGKILL)
+        time.sleep(0.3)
+        self.agent.start()
+        return lambda: None
+
+    def clock_jumps(self):
+        """A day on, a day back: the wall clock is for people alone."""
+        clock = self.agent.home / "clock"
+        for port, offset in enumerate(("+1d", "-1d", "+0")):
+            frontend = f"{VIP4}:{9000 + port}/tcp"
+            clock.write_text(offset + "\n")
+            self.agent.declare("clock.yaml", services(service("clock", [frontend], endpoints4({1: 1}))))
+            wait_until(lambda: frontend in self.agent.service("clock").get("frontends", ()), "it goes on")
+        tomorrow = time.strftime("%Y-%m-%dT", time.gmtime(time.time() + 86400))
+        assert tomorrow in self.agent.log(), "its clock did jump"
+        return lambda: None
+
+
+def judge(path, calls, faults):
+    """What is wrong with what the clients saw. Empty = nothing."""
+    wrong = []
+    for begun, _, server, why in calls:
+        window = next((f for f in faults if f[2] - 0.05 <= begun <= f[5]), None)
+        if not window:
+            if why:
+                wrong.append((path, "failed while nothing was wrong", begun, server, why))
+            continue
+        what, broken_server, _, out, mended, _ = window
+        if out + 0.2 <= begun <= mended and (why or server == broken_server):
+            wrong.append((path, f"{what}: begun after {broken_server} was left out", begun, server, why))
+    return wrong
+
+
+def fake_clock(agent):
+    """Preloaded, the wall clock is what a file says."""
+    library = subprocess.run("ls /usr/lib/*/faketime/libfaketime.so.1", shell=True, capture_output=True,
+                             text=True, check=True).stdout.split()[0]
+    (agent.home / "clock").write_text("+0\n")
+    return {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(agent.home / "clock"), "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
+
+
+def test_clients_see_what_the_oracle_says(net, record_property):
+    seed = int(os.environ.get("FAIRLEAD_SEED", str(random.randrange(1 << 30))))
+    print(f"FAIRLEAD_SEED={seed}")
+    dice = random.Random(seed)
+    with make_cgroup() as cgroup:
+        agent = Agent(net, more=f"node_path: {{ enabled: true, cgroup: {cgroup} }}\n")
+        agent.state.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", agent.state], check=True)
+        os.environ.update(fake_clock(agent))
+        churns = {}
+        try:
+            world = World(net, agent, dice)
+            agent.declare("web.yaml", declared())
+            agent.start()
+            wait_until(lambda: {world.state(n) for n in world.servers} == {"up"}, "all are up")
+            churns = {"edge": Churn(net, Net.CLIENT), "node": Churn(net, Net.BALANCER, cgroup)}
+            for _ in range(ROUNDS):
+                told = [("endpoint", w) for w in (world.killed, world.paused, world.blackholed, world.unplugged)]
+                told += [("quiet", w) for w in (
+                    world.slow, world.registry_broken, world.registry_gone, world.memory_short, world.disk_full,
+                    world.agent_killed, world.clock_jumps)]
+                dice.shuffle(told)
+                for kind, fault in told:
+                    {"endpoint": world.endpoint_fault, "quiet": world.quiet}[kind](fault.__name__, fault)
+            calls = {path: churn.end() for path, churn in churns.items()}
+        finally:
+            for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE",
+                         "FAKETIME_DONT_FAKE_MONOTONIC", "DONT_FAKE_MONOTONIC"):
+                os.environ.pop(name, None)
+            for churn in churns.values():
+                churn.kill()
+            if agent.process and agent.process.poll() is None:
+                agent.stop()
+            agent.run_once("--detach")
+            subprocess.run(["umount", agent.state], check=True)
+    wrong = [w for path, made in calls.items() for w in judge(path, made, world.faults)]
+    for what, _, broken, out, mended, back in world.faults:
+        record_property(what, f"out after {out - broken:.2f} s, back after {back - mended:.2f} s")
+    record_property("connections", {path: f"{len(made)}, {sum(1 for c in made if c[3])} failed inside of windows"
+                                    for path, made in calls.items()})
+    assert not wrong, wrong[:20]
+    assert all(len(made) > 100 for made in calls.values())
