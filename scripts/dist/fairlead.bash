@@ -9,7 +9,7 @@ _fairlead_objects="service endpoint status stats map registry heartbeat explain 
 _fairlead_commands() {
 	case $1 in
 	service) echo "list show" ;;
-	endpoint) echo "list" ;;
+	endpoint) echo "list drain undrain weight maintenance up down" ;;
 	map) echo "list dump" ;;
 	registry) echo "list accept" ;;
 	esac
@@ -46,6 +46,7 @@ _fairlead() {
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
+		--deadline | --quiet | --note) ((i++)) ;;
 		--socket | --bpffs)
 			_fairlead_where+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
 			((i++))
@@ -68,7 +69,7 @@ _fairlead() {
 	4:explain:*) mapfile -t COMPREPLY < <(compgen -W "new old" -- "$current") ;;
 	1:stats:*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names service list) help" -- "$current") ;;
 	1:*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_commands "$object") help" -- "$current") ;;
-	2:service:s* | 2:endpoint:l*)
+	2:service:s* | 2:endpoint:*)
 		mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names service list)" -- "$current")
 		;;
 	2:registry:a*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names registry list)" -- "$current") ;;

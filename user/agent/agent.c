@@ -21,6 +21,7 @@
 #include "agent/privileges.h"
 #include "agent/stale.h"
 #include "agent/state.h"
+#include "agent/words.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -87,6 +88,7 @@ static void on_tick(uv_timer_t *timer)
 		fl_passive_tick(agent->passive, agent, fl_clock_boot_s());
 	if (next_ms < 0)
 		say_failure("the nat table cannot grow", &failure);
+	fl_agent_heed_deadlines(agent);
 	if (fl_health_is_stale(agent->health))
 		fl_agent_schedule(agent);
 	/* Tables that wait would be built for the snapshot that is being replaced. */
@@ -218,6 +220,7 @@ static int start_servers(struct fl_agent *agent, struct fl_failure *failure)
 		.context = agent,
 		.actions = { .accept_registry = fl_agent_accept,
 			.heartbeat = fl_agent_heartbeat,
+			.word = fl_agent_word,
 			.context = agent } };
 	const struct fl_dns_hooks dns_hooks = { .applied = applied, .context = agent };
 	int r = fl_server_start(agent->config, &agent->loop, &hooks, failure, &agent->server);
@@ -254,6 +257,7 @@ static enum fl_exit start(struct fl_agent *agent)
 	if (r < 0)
 		fl_log(FL_LOG_WARNING, "agent", "cannot give up privileges, running with all",
 			FL_ERR(r));
+	fl_agent_load_words(agent);
 	if (fl_health_keeper_start(&agent->loop, agent->health, agent->config->state_dir,
 		    &agent->health_keeper) < 0 ||
 		fl_heartbeats_start(&agent->loop, agent->health, &agent->heartbeats) < 0 ||

@@ -82,6 +82,7 @@ struct fl_agent {
 	struct fl_health_keeper *health_keeper;
 	struct fl_heartbeats *heartbeats;
 	struct fl_checker *checker; /**< NULL = nothing is probed */
+	uint64_t word_deadline_ms;  /**< the nearest of the operator's words; 0 = none */
 	bool wanted;                /**< something was published since the last merge */
 	struct fl_applying applying;
 	struct fl_snapshot *applied; /**< NULL before the first */

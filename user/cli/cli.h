@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "core/failure.h"
@@ -19,6 +20,18 @@ struct fl_cli {
 	bool pretty;        /**< -p */
 	const char *socket; /**< never NULL */
 	const char *bpffs;  /**< --bpffs or FAIRLEAD_BPFFS; NULL = the agent's, or the default */
+	unsigned given;     /**< options of commands that are there, of enum fl_cli_option */
+	int64_t deadline_s; /**< --deadline */
+	int64_t quiet_s;    /**< --quiet */
+	const char *note;   /**< --note; never NULL */
+};
+
+/** Options that only some commands take. */
+enum fl_cli_option {
+	FL_CLI_WAIT = 1,     /**< --wait */
+	FL_CLI_DEADLINE = 2, /**< --deadline DURATION */
+	FL_CLI_QUIET = 4,    /**< --quiet DURATION */
+	FL_CLI_NOTE = 8,     /**< --note TEXT */
 };
 
 #define FL_CLI_ARGUMENTS_MAX 8
@@ -43,6 +56,7 @@ struct fl_command {
 	/** For people. NULL = `run` has printed everything itself, since there may be too
 	 * much of it to hold, and leaves *ret alone. */
 	void (*show)(json_t *value, FILE *out);
+	unsigned options; /**< that it takes, of enum fl_cli_option */
 };
 
 struct fl_object {

@@ -33,9 +33,20 @@ const struct fl_command fl_commands[] = {
 	{ "endpoint", "list", "[SERVICE]", 0, 1, "every endpoint, or those of one service",
 		fl_command_endpoint_list, fl_show_endpoints },
 	{ "endpoint", "drain", "SERVICE ADDRESS", 2, 2, "let old flows end, give it no new ones",
-		NULL, NULL },
-	{ "endpoint", "undrain", "SERVICE ADDRESS", 2, 2, "take a drain back", NULL, NULL },
-	{ "endpoint", "weight", "SERVICE ADDRESS N", 3, 3, "set a weight", NULL, NULL },
+		fl_command_endpoint_drain, fl_show_word,
+		FL_CLI_WAIT | FL_CLI_DEADLINE | FL_CLI_QUIET | FL_CLI_NOTE },
+	{ "endpoint", "undrain", "SERVICE ADDRESS", 2, 2,
+		"take back drain, maintenance, up or down", fl_command_endpoint_undrain,
+		fl_show_word, FL_CLI_NOTE },
+	{ "endpoint", "weight", "SERVICE ADDRESS N|declared", 3, 3,
+		"another weight than declared, or that one", fl_command_endpoint_weight,
+		fl_show_word, FL_CLI_NOTE },
+	{ "endpoint", "maintenance", "SERVICE ADDRESS", 2, 2, "no traffic at all, on purpose",
+		fl_command_endpoint_maintenance, fl_show_word, FL_CLI_NOTE },
+	{ "endpoint", "up", "SERVICE ADDRESS", 2, 2, "use it, whatever checks and registries say",
+		fl_command_endpoint_up, fl_show_word, FL_CLI_NOTE },
+	{ "endpoint", "down", "SERVICE ADDRESS", 2, 2, "no traffic, whatever checks say",
+		fl_command_endpoint_down, fl_show_word, FL_CLI_NOTE },
 	{ "status", NULL, "", 0, 0, "interfaces, registries, limits and warnings of the agent",
 		fl_command_status, fl_show_status },
 	{ "stats", NULL, "[SERVICE]", 0, 1, "packets by what became of them, and by frontend",
@@ -58,7 +69,7 @@ const struct fl_command fl_commands[] = {
 	{ "flow", "list", "", 0, 0, "flows that are remembered", NULL, NULL },
 	{ "flow", "watch", "", 0, 0, "flows as they come and go", NULL, NULL },
 	{ "top", NULL, "", 0, 0, "the busiest services, live", NULL, NULL },
-	{ NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
+	{ NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, 0 },
 };
 
 /* --------------------------------------------------------------------- help */
@@ -96,6 +107,11 @@ static void help_all(FILE *out)
 	      "      --bpffs PATH    where the maps are pinned, default $FAIRLEAD_BPFFS, else "
 	      "what\n"
 	      "                      the agent says, else " FL_BPFFS_DEFAULT "\n"
+	      "      --wait          of endpoint drain: until it is empty\n"
+	      "      --quiet TIME    of --wait: where nobody counts connections, so long a silence\n"
+	      "                      means empty; default 60s\n"
+	      "      --deadline TIME of endpoint drain: after it (5m, 90s) the endpoint is down\n"
+	      "      --note TEXT     of what is said of an endpoint: why\n"
 	      "  -V, --version       print the version\n"
 	      "  -h, --help          this, or what the object has\n\n"
 	      "Exit status: 0 done, 1 refused or not found, 2 wrong usage, 3 no agent.\n",

@@ -6,14 +6,21 @@
 
 #include "cli/cli.h"
 #include "core/defaults.h"
+#include "core/duration.h"
 
-enum { OPTION_SOCKET = 256, OPTION_BPFFS };
+enum { OPTION_SOCKET = 256, OPTION_BPFFS, OPTION_WAIT, OPTION_DEADLINE, OPTION_QUIET, OPTION_NOTE };
+
+#define QUIET_DEFAULT_S 60
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "pretty", no_argument, NULL, 'p' },
 	{ "socket", required_argument, NULL, OPTION_SOCKET },
 	{ "bpffs", required_argument, NULL, OPTION_BPFFS },
+	{ "wait", no_argument, NULL, OPTION_WAIT },
+	{ "deadline", required_argument, NULL, OPTION_DEADLINE },
+	{ "quiet", required_argument, NULL, OPTION_QUIET },
+	{ "note", required_argument, NULL, OPTION_NOTE },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -68,6 +75,66 @@ static int bad_option(const char *word, int code, struct fl_failure *failure)
 	return fl_fail(failure, -EINVAL, "there is no option -%c", optopt);
 }
 
+/* Of seconds, at least one. */
+static int read_seconds(const char *option, int64_t *ret, struct fl_failure *failure)
+{
+	int64_t ms;
+
+	if (fl_duration_parse(optarg, &ms) < 0 || ms < 1000 || ms % 1000)
+		return fl_fail(failure, -EINVAL,
+			"%s \"%s\" is no duration, expected seconds or more with a unit (90s, 5m)",
+			option, optarg);
+	*ret = ms / 1000;
+	return 0;
+}
+
+/* An option that only some commands take. @return 0, -EINVAL */
+static int take_special(int code, struct fl_cli *cli, struct fl_failure *failure)
+{
+	switch (code) {
+	case OPTION_WAIT:
+		cli->given |= FL_CLI_WAIT;
+		break;
+	case OPTION_DEADLINE:
+		cli->given |= FL_CLI_DEADLINE;
+		return read_seconds("--deadline", &cli->deadline_s, failure);
+	case OPTION_QUIET:
+		cli->given |= FL_CLI_QUIET;
+		return read_seconds("--quiet", &cli->quiet_s, failure);
+	case OPTION_NOTE:
+		cli->given |= FL_CLI_NOTE;
+		cli->note = optarg;
+		break;
+	}
+	return 0;
+}
+
+static const char *special_name(unsigned option)
+{
+	switch (option) {
+	case FL_CLI_WAIT:
+		return "--wait";
+	case FL_CLI_DEADLINE:
+		return "--deadline";
+	case FL_CLI_QUIET:
+		return "--quiet";
+	}
+	return "--note";
+}
+
+/* Whether the command takes what is given. */
+static int check_special(
+	const struct fl_cli *cli, const struct fl_command *row, struct fl_failure *failure)
+{
+	unsigned wrong = cli->given & ~row->options;
+
+	if (!wrong)
+		return 0;
+	return fl_fail(failure, -EINVAL, "%s%s%s takes no option %s", row->object,
+		row->command ? " " : "", row->command ? row->command : "",
+		special_name(wrong & -wrong));
+}
+
 static void take_option(int code, struct fl_cli *cli, struct fl_call *call)
 {
 	switch (code) {
@@ -103,10 +170,12 @@ static int parse_options(
 	optind = 0; /* glibc: start anew */
 	opterr = 0;
 	while ((code = getopt_long(argc, argv, ":jpVh", options, NULL)) != -1) {
-		if (code != ':' && code != '?')
+		if (code == ':' || code == '?')
+			r = r ? r : bad_option(argv[optind - 1], code, failure);
+		else if (code >= OPTION_WAIT)
+			r = r ? r : take_special(code, cli, failure);
+		else
 			take_option(code, cli, call);
-		else if (r == 0)
-			r = bad_option(argv[optind - 1], code, failure);
 	}
 	return r;
 }
@@ -184,9 +253,12 @@ int fl_cli_parse(
 	*cli = (struct fl_cli){
 		.socket = from_environment("FAIRLEAD_SOCKET", FL_SOCKET_DEFAULT),
 		.bpffs = from_environment("FAIRLEAD_BPFFS", NULL),
+		.quiet_s = QUIET_DEFAULT_S,
+		.note = "",
 	};
 	r = parse_options(argc, argv, cli, ret, failure);
 	if (r < 0 || ret->what == FL_CALL_VERSION)
 		return r;
-	return parse_words(ret, argv + optind, failure);
+	r = parse_words(ret, argv + optind, failure);
+	return r == 0 && ret->what == FL_CALL_RUN ? check_special(cli, ret->command, failure) : r;
 }

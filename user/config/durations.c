@@ -8,76 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct {
-	const char *text;
-	uint32_t ms;
-} units[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } };
-#define UNITS (sizeof(units) / sizeof(units[0]))
-
-/* @return the unit that the letters are, UNITS = none */
-static size_t find_unit(const char *text, size_t letters)
-{
-	size_t unit = 0;
-
-	while (unit < UNITS && (strlen(units[unit].text) != letters ||
-				       strncmp(units[unit].text, text, letters) != 0))
-		unit++;
-	return unit;
-}
-
-/* "90s", "15m", "1h30m", "250ms", "0": each unit at most once, the largest first.
- * @return 0, -EINVAL, -ERANGE; -EDOM: a number without its unit */
-static int parse_duration(const char *text, int64_t *ret_ms)
-{
-	int64_t total = 0;
-	size_t next = 0;
-
-	if (!*text)
-		return -EINVAL;
-	while (*text) {
-		size_t digits = strspn(text, "0123456789");
-		int64_t number = 0;
-		size_t unit, letters;
-
-		if (!digits)
-			return -EINVAL;
-		if (digits > 9)
-			return -ERANGE;
-		for (size_t i = 0; i < digits; i++)
-			number = number * 10 + (text[i] - '0');
-		text += digits;
-		if (!*text && next == 0 && number == 0)
-			break; /* of whatever unit */
-		if (!*text)
-			return next == 0 ? -EDOM : -EINVAL;
-		letters = strcspn(text, "0123456789");
-		unit = find_unit(text, letters);
-		if (unit == UNITS || unit < next)
-			return -EINVAL;
-		total += number * units[unit].ms;
-		next = unit + 1;
-		text += letters;
-	}
-	*ret_ms = total;
-	return 0;
-}
-
-/* @param smallest  the unit of nothing at all */
-static void put_duration(int64_t ms, const char *smallest, FILE *out)
-{
-	bool some = false;
-
-	for (size_t i = 0; i < UNITS; i++) {
-		int64_t number = ms / units[i].ms;
-
-		if (number)
-			fprintf(out, "%lld%s", (long long)number, units[i].text);
-		ms -= number * units[i].ms;
-		some = some || number;
-	}
-	if (!some)
-		fprintf(out, "0%s", smallest);
-}
+#include "core/duration.h"
 
 /* @return false when an error was added */
 static bool read_span(struct fl_reader *reader, const struct fl_option *option,
@@ -88,7 +19,7 @@ static bool read_span(struct fl_reader *reader, const struct fl_option *option,
 
 	if (!fl_read_is_text(reader, option, node))
 		return false;
-	r = parse_duration(node->text, &ms);
+	r = fl_duration_parse(node->text, &ms);
 	if (r == -EDOM)
 		return fl_read_refuse(reader, option, node, "has no unit");
 	if (r == -EINVAL || (r == 0 && ms % unit_ms))
@@ -104,9 +35,9 @@ static bool read_span(struct fl_reader *reader, const struct fl_option *option,
 static void describe_duration(const struct fl_option *option, FILE *out)
 {
 	fputs("a duration ", out);
-	put_duration(option->min * 1000, "s", out);
+	fl_duration_print(option->min * 1000, "s", out);
 	fputc('-', out);
-	put_duration(option->max * 1000, "s", out);
+	fl_duration_print(option->max * 1000, "s", out);
 	fputs(" with its unit (90s, 15m, 1h)", out);
 }
 
@@ -122,7 +53,7 @@ static void print_duration(const struct fl_option *option, const void *target, F
 	int64_t seconds = fl_load_integer(option, target);
 
 	if (seconds >= option->min)
-		put_duration(seconds * 1000, "s", out);
+		fl_duration_print(seconds * 1000, "s", out);
 }
 
 const struct fl_option_type fl_type_duration = { describe_duration, read_duration, print_duration };
@@ -132,9 +63,9 @@ const struct fl_option_type fl_type_duration = { describe_duration, read_duratio
 static void describe_millis(const struct fl_option *option, FILE *out)
 {
 	fputs("a duration ", out);
-	put_duration(option->min, "ms", out);
+	fl_duration_print(option->min, "ms", out);
 	fputc('-', out);
-	put_duration(option->max, "ms", out);
+	fl_duration_print(option->max, "ms", out);
 	fputs(" with its unit (200ms, 90s, 15m)", out);
 }
 
@@ -149,7 +80,7 @@ static void print_millis(const struct fl_option *option, const void *target, FIL
 	int64_t ms = fl_load_integer(option, target);
 
 	if (ms >= option->min)
-		put_duration(ms, "ms", out);
+		fl_duration_print(ms, "ms", out);
 }
 
 const struct fl_option_type fl_type_millis = { describe_millis, read_millis, print_millis };
@@ -182,7 +113,7 @@ static bool read_stale(struct fl_reader *reader, const struct fl_option *option,
 	}
 	if (strncmp(node->text, drain, sizeof(drain) - 1) != 0)
 		return fl_read_refuse(reader, option, node, "is none of these");
-	if (parse_duration(node->text + sizeof(drain) - 1, &ms) < 0 || ms % 1000)
+	if (fl_duration_parse(node->text + sizeof(drain) - 1, &ms) < 0 || ms % 1000)
 		return fl_read_refuse(reader, option, node, "has no duration in seconds");
 	if (ms / 1000 < 1 || ms / 1000 > option->max)
 		return fl_read_refuse(reader, option, node, "is out of range");
@@ -200,7 +131,7 @@ static void print_stale(const struct fl_option *option, const void *target, FILE
 		fputs("close", out);
 	} else {
 		fputs(drain, out);
-		put_duration((int64_t)seconds * 1000, "s", out);
+		fl_duration_print((int64_t)seconds * 1000, "s", out);
 	}
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "core/failure.h"
 
 /**
@@ -8,6 +11,24 @@
  * What may be changed through the API, over the Unix socket alone: filled by
  * agent/, called on the loop.
  */
+
+/** What the operator says of an endpoint; each as it was asked, "" = not given. */
+struct fl_word_order {
+	const char *service, *endpoint;
+	const char *word;     /**< drain, maintenance, up, down; none takes it back */
+	const char *weight;   /**< in place of the declared one; "declared" takes it back */
+	const char *deadline; /**< of a drain, in seconds: down after that */
+	const char *note;     /**< why */
+};
+
+/** What stands then. */
+struct fl_word_said {
+	const char *word; /**< "none" */
+	bool weighted;
+	uint16_t weight;
+	uint64_t until_ms; /**< CLOCK_REALTIME; 0 = no deadline */
+};
+
 struct fl_actions {
 	/** Put in force what a registry's guard holds back.
 	 * @return 0, -ENOENT (no such registry), -EALREADY (nothing is held back), with words */
@@ -17,5 +38,10 @@ struct fl_actions {
 	 *         argument makes no sense), -ENOMEM, with words */
 	int (*heartbeat)(void *context, const char *service, const char *endpoint, const char *beat,
 		const char *note, struct fl_failure *failure);
+	/** Set the operator's word on an endpoint, and keep it over a restart.
+	 * @return 0, -ENOENT (no such endpoint), -EINVAL (an argument makes no sense), -errno
+	 *         (it could not be kept, and does not stand), with words */
+	int (*word)(void *context, const struct fl_word_order *order, struct fl_failure *failure,
+		struct fl_word_said *ret);
 	void *context;
 };

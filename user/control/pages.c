@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/api.h"
+#include "control/pins.h"
 #include "core/json_text.h"
 #include "observe/metrics.h"
 
@@ -160,6 +161,15 @@ static void accept_now(const struct fl_actions *actions, const struct fl_view *v
 		finish_json(answer, fl_api_registry(view, name, &json), name);
 }
 
+static void refuse(struct fl_answer *answer, int r, const struct fl_failure *failure)
+{
+	fl_answer_error(answer,
+		r == -ENOENT   ? 404
+		: r == -EINVAL ? 400
+			       : 500,
+		*failure->hint ? failure->hint : NULL, "%s", failure->message);
+}
+
 static void heartbeat_now(const struct fl_actions *actions, const struct fl_view *view,
 	const struct fl_request *request, struct fl_answer *answer)
 {
@@ -170,11 +180,7 @@ static void heartbeat_now(const struct fl_actions *actions, const struct fl_view
 
 	(void)view;
 	if (r < 0) {
-		fl_answer_error(answer,
-			r == -ENOENT   ? 404
-			: r == -EINVAL ? 400
-				       : 500,
-			*failure.hint ? failure.hint : NULL, "%s", failure.message);
+		refuse(answer, r, &failure);
 		return;
 	}
 	fl_json_object(&json, NULL);
@@ -184,6 +190,48 @@ static void heartbeat_now(const struct fl_actions *actions, const struct fl_view
 	fl_json_string(&json, "note", *request->note ? request->note : NULL);
 	fl_json_end(&json);
 	finish_json(answer, 0, NULL);
+}
+
+static void word_now(const struct fl_actions *actions, const struct fl_view *view,
+	const struct fl_request *request, struct fl_answer *answer)
+{
+	const struct fl_word_order order = { request->service, request->endpoint, request->word,
+		request->weight, request->deadline, request->note };
+	struct fl_json_text json = begin_json(answer);
+	struct fl_failure failure = { 0 };
+	struct fl_word_said said;
+	int r = actions->word(actions->context, &order, &failure, &said);
+
+	(void)view;
+	if (r < 0) {
+		refuse(answer, r, &failure);
+		return;
+	}
+	fl_json_object(&json, NULL);
+	fl_json_string(&json, "service", request->service);
+	fl_json_string(&json, "address", request->endpoint);
+	fl_json_string(&json, "word", said.word);
+	if (said.weighted)
+		fl_json_uint(&json, "weight", said.weight);
+	else
+		fl_json_null(&json, "weight");
+	fl_json_time(&json, "deadline", said.until_ms / 1000);
+	fl_json_end(&json);
+	finish_json(answer, 0, NULL);
+}
+
+/* The walk over all pins takes some milliseconds. */
+static void pins_later(
+	const struct fl_view *view, const struct fl_request *request, struct fl_answer *answer)
+{
+	struct fl_json_text json = begin_json(answer);
+	int r = fl_api_pins(view, request->service, request->endpoint, &json);
+
+	if (r == -ENOENT)
+		fl_answer_error(answer, 404, "list them with: fairlead endpoint list",
+			"service \"%s\" has no endpoint %s", request->service, request->endpoint);
+	else
+		finish_json(answer, r, NULL);
 }
 
 static bool healthz_now(
@@ -247,6 +295,13 @@ static const struct fl_page pages[] = {
 		.arguments = FL_ARGUMENT_SERVICE | FL_ARGUMENT_ENDPOINT | FL_ARGUMENT_STATUS |
 			     FL_ARGUMENT_NOTE,
 		.help = "an endpoint is well, or not (POST, Unix socket)", .act = heartbeat_now },
+	{ "/api/v1/pins", .arguments = FL_ARGUMENT_SERVICE | FL_ARGUMENT_ENDPOINT,
+		.help = "flows that are remembered for ?service=NAME&endpoint=ADDRESS",
+		.later = pins_later },
+	{ "/api/v1/words",
+		.arguments = FL_ARGUMENT_SERVICE | FL_ARGUMENT_ENDPOINT | FL_ARGUMENT_WORD |
+			     FL_ARGUMENT_WEIGHT | FL_ARGUMENT_DEADLINE | FL_ARGUMENT_NOTE,
+		.help = "drain an endpoint, and the like (POST, Unix socket)", .act = word_now },
 	{ "/api/v1/registries/", .prefix = true, .suffix = "/accept",
 		.help = "let pass what is held back (POST, Unix socket)", .act = accept_now },
 };

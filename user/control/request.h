@@ -24,6 +24,9 @@ struct fl_request {
 	bool has_service;
 	char endpoint[FL_SOCKET_TEXT]; /**< of ?endpoint=; these three "" = not given */
 	char status[16];               /**< of ?status= */
+	char word[16];                 /**< of ?word=; these three likewise */
+	char weight[16];
+	char deadline[16];
 	char note[256];                /**< of ?note= */
 	bool head_only;                /**< HEAD: the body is not sent */
 	bool openmetrics; /**< the Accept header prefers application/openmetrics-text */

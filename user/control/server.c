@@ -250,6 +250,9 @@ static const struct {
 	ROW(endpoint, FL_ARGUMENT_ENDPOINT),
 	ROW(status, FL_ARGUMENT_STATUS),
 	ROW(note, FL_ARGUMENT_NOTE),
+	ROW(word, FL_ARGUMENT_WORD),
+	ROW(weight, FL_ARGUMENT_WEIGHT),
+	ROW(deadline, FL_ARGUMENT_DEADLINE),
 #undef ROW
 };
 #define ARGUMENTS (sizeof(argument_rows) / sizeof(argument_rows[0]))

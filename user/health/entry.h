@@ -38,6 +38,7 @@ struct fl_entry {
 	char *details[FL_SOURCES];
 	enum fl_source last; /**< who was heard last */
 	uint64_t said_ms;    /**< the operator's word */
+	uint64_t until_ms;   /**< when that turns into "down"; 0 = never */
 	struct fl_verdict verdict;
 	bool lost;
 	bool seen; /**< by the overlay, in the service as it is now */

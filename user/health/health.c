@@ -272,7 +272,9 @@ int fl_health_set_word(
 	r = set(health, key, &signals, FL_SOURCE_WORD, word->note);
 	if (r < 0)
 		return r;
-	find(health, key)->said_ms = word->said_ms;
+	entry = find(health, key);
+	entry->said_ms = word->said_ms;
+	entry->until_ms = word->until_ms;
 	return 0;
 }
 
@@ -283,6 +285,7 @@ static struct fl_word word_of(const struct fl_entry *entry)
 		.weight = entry->signals.word_weight,
 		.note = entry->details[FL_SOURCE_WORD],
 		.said_ms = entry->said_ms,
+		.until_ms = entry->until_ms,
 	};
 }
 

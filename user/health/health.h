@@ -40,13 +40,14 @@ struct fl_word {
 	uint32_t weight; /**< 0-65535 in place of the declared one; FL_WEIGHT_DECLARED = that one */
 	const char *note; /**< why, in the operator's words; NULL = not said */
 	uint64_t said_ms; /**< CLOCK_REALTIME */
+	uint64_t until_ms; /**< a drain turns into "down" then, CLOCK_REALTIME; 0 = never */
 };
 #define FL_WORD_UNSAID { .kind = FL_WORD_NONE, .weight = FL_WEIGHT_DECLARED }
 
 /**
  * Set the operator's word on an endpoint; FL_WORD_UNSAID takes it back. Everything given is
  * copied. The endpoint need not exist (yet): the caller says so to the operator if it matters.
- * Keeping words over a restart is the caller's business.
+ * Keeping words over a restart, and heeding their deadlines, is the caller's business (words.h).
  * @return 0, -ENOMEM
  */
 int fl_health_set_word(

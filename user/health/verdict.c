@@ -87,14 +87,16 @@ static bool is_draining(const struct fl_signals *s, enum fl_cause *cause)
 	return false;
 }
 
-/* Who is heard when it is up: whoever observes it. */
+/* Who is heard when it is up: whoever observes it, else who gave it its weight. */
 static enum fl_cause cause_of_up(const struct fl_signals *s)
 {
 	if (s->probe == FL_SIGN_UP)
 		return FL_CAUSE_PROBE;
 	if (s->heartbeat == FL_SIGN_UP)
 		return FL_CAUSE_HEARTBEAT;
-	return s->agent == FL_SIGN_UP ? FL_CAUSE_AGENT : FL_CAUSE_DECLARED;
+	if (s->agent == FL_SIGN_UP)
+		return FL_CAUSE_AGENT;
+	return s->word_weight != FL_WEIGHT_DECLARED ? FL_CAUSE_WORD : FL_CAUSE_DECLARED;
 }
 
 /* A share of a weight is never rounded to nothing, unless it is nothing. */

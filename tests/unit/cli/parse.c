@@ -65,12 +65,19 @@ Test(cli_parse, which_command)
 		{ "fairlead f w", "flow watch", "" },
 		{ "fairlead t", "top", "" },
 		{ "fairlead p x.yaml", "plan", "" },
-		{ "fairlead e d web 192.0.2.1:80", "endpoint drain", "" },
+		{ "fairlead e d web 192.0.2.1:80", "endpoint drain", "web" },
+		{ "fairlead e d web 192.0.2.1:80 --wait --quiet 5s --deadline 1m30s --note x",
+			"endpoint drain", "web" },
+		{ "fairlead e u web 192.0.2.1:80", "endpoint undrain", "web" },
+		{ "fairlead e w web 192.0.2.1:80 3 --note x", "endpoint weight", "web" },
+		{ "fairlead e m web 192.0.2.1:80", "endpoint maintenance", "web" },
+		{ "fairlead endpoint up web 192.0.2.1:80", "endpoint up", "web" },
+		{ "fairlead endpoint do web 192.0.2.1:80", "endpoint down", "web" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fl_failure failure = { 0 };
-		char line[128], *argv[16];
+		char line[160], *argv[16];
 		struct fl_call call;
 		struct fl_cli cli;
 		int argc, r;
@@ -114,12 +121,21 @@ Test(cli_parse, what_is_wrong)
 		{ "fairlead -x status", "there is no option -x", false },
 		{ "fairlead -jx status", "there is no option -x", true },
 		{ "fairlead status --socket", "option --socket needs a value", false },
+		{ "fairlead status --wait", "status takes no option --wait", false },
+		{ "fairlead e up web x --deadline 5m", "endpoint up takes no option --deadline",
+			false },
+		{ "fairlead e drain web x --deadline 5",
+			"--deadline \"5\" is no duration, expected seconds or more with a unit (90s, 5m)",
+			false },
+		{ "fairlead -j e drain web x --quiet 1500ms",
+			"--quiet \"1500ms\" is no duration, expected seconds or more with a unit (90s, 5m)",
+			true },
 		{ "fairlead --json=yes status", "there is no option --json=yes", false },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fl_failure failure = { 0 };
-		char line[128], *argv[16];
+		char line[160], *argv[16];
 		struct fl_call call;
 		struct fl_cli cli;
 		int argc;
@@ -153,7 +169,7 @@ Test(cli_parse, help_at_every_level)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fl_failure failure = { 0 };
-		char line[128], *argv[16];
+		char line[160], *argv[16];
 		struct fl_call call;
 		struct fl_cli cli;
 		int argc, r;

@@ -77,7 +77,7 @@ static struct story rows[] = {
 	{ "the operator works on it", SIGNALS(.word = FL_WORD_MAINTENANCE, .declared = FL_DOWN),
 		{ FL_MAINTENANCE, FL_CAUSE_WORD, 4 } },
 	{ "the operator's weight", SIGNALS(.word_weight = 7, .agent_percent = 50),
-		{ FL_UP, FL_CAUSE_DECLARED, 7 } },
+		{ FL_UP, FL_CAUSE_WORD, 7 } },
 	{ "the operator's weight 0", SIGNALS(.word_weight = 0, .probe = FL_SIGN_UP),
 		{ FL_UP, FL_CAUSE_PROBE, 0 } },
 };
