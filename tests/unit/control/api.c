@@ -281,7 +281,7 @@ Test(control_api, status)
 	expect(json_incref(json_object_get(value, "conflicts")),
 		"[\"/etc/b.yaml:1:9: \\\"web\\\" stands twice\"]");
 	expect(json_incref(json_object_get(value, "node_path")),
-		"{\"enabled\":false,\"cgroup\":null,\"reason\":null}");
+		"{\"enabled\":false,\"cgroup\":null,\"reason\":null,\"neighbours\":[]}");
 	expect(json_incref(json_object_get(value, "limits")),
 		"{\"services\":{\"used\":2,\"limit\":64},\"endpoints\":{\"used\":6,\"limit\":256},"
 		"\"slots\":{\"used\":502,\"limit\":16064},\"flows\":{\"used\":4,\"limit\":1024}"

@@ -27,6 +27,8 @@ const char *const fl_consul_setting_keys[FL_CONSUL_SETTINGS] = {
 	"fail_timeout",
 	"max_ejected",
 	"stale",
+	"heartbeat",
+	"min_healthy",
 };
 
 static bool is_joint(char c)
