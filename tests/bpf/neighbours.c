@@ -277,7 +277,8 @@ Test(neighbours, doctor_tells)
 		listener |= strcmp(check, "listeners") == 0 && !is_ok &&
 			    strcmp(subject, "10.99.0.1:80/tcp") == 0;
 		neighbour |= strcmp(check, "neighbours") == 0 && !is_ok &&
-			     strstr(words, "(sidecar) is attached to connect4") != NULL;
+			     strstr(words, "before ours") && strstr(words, "sidecar (") &&
+			     strstr(words, "connect4)");
 	}
 	cr_expect(listener);
 	cr_expect(neighbour);

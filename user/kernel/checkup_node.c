@@ -132,15 +132,41 @@ static void check_hooks(struct fl_checkup *checkup)
 
 /* ------------------------------------------------------------------ neighbours */
 
-static void put_neighbour(struct fl_checkup *checkup, const struct fl_neighbour *item)
+static bool is_alike(const struct fl_neighbour *a, const struct fl_neighbour *b)
 {
-	fl_checkup_add(checkup, "neighbours", item->cgroup, FL_CHECK_WARN,
-		"if it balances the same frontends, switch one of the two off; bpftool prog show "
-		"and bpftool cgroup tree tell whose it is",
-		"program %u (%s) is attached to %s, and runs %s", item->id,
-		*item->name ? item->name : "its name takes CAP_SYS_ADMIN", item->hook,
-		item->before ? "before ours: what it rewrites is what ours sees"
-			     : "after ours: it sees endpoints");
+	return a->before == b->before && strcmp(a->cgroup, b->cgroup) == 0;
+}
+
+static bool was_told(const struct fl_neighbours *all, size_t item)
+{
+	for (size_t i = 0; i < item; i++)
+		if (is_alike(&all->items[i], &all->items[item]))
+			return true;
+	return false;
+}
+
+/* Those of one cgroup that run at the same time as this one. */
+static void put_neighbours(struct fl_checkup *checkup, const struct fl_neighbours *all,
+	const struct fl_neighbour *first)
+{
+	char list[400] = "";
+
+	for (size_t i = 0; i < all->count; i++) {
+		const struct fl_neighbour *item = &all->items[i];
+		size_t used = strlen(list);
+
+		if (is_alike(first, item))
+			snprintf(list + used, sizeof(list) - used, "%s%s (%u, %s)",
+				used ? ", " : "", *item->name ? item->name : "?", item->id,
+				item->hook);
+	}
+	fl_checkup_add(checkup, "neighbours", first->cgroup, FL_CHECK_WARN,
+		"if they balance the same frontends, switch one of the two off; bpftool prog show "
+		"and bpftool cgroup tree tell whose they are",
+		"programs of others run %s: %s",
+		first->before ? "before ours, which sees what they rewrite"
+			      : "after ours, and see endpoints",
+		list);
 }
 
 static void check_neighbours(struct fl_checkup *checkup)
@@ -162,7 +188,8 @@ static void check_neighbours(struct fl_checkup *checkup)
 		fl_checkup_add(checkup, "neighbours", cgroup, FL_CHECK_OK, NULL,
 			"nobody else has programs at the hooks of the node path");
 	for (size_t i = 0; i < neighbours.count; i++)
-		put_neighbour(checkup, &neighbours.items[i]);
+		if (!was_told(&neighbours, i))
+			put_neighbours(checkup, &neighbours, &neighbours.items[i]);
 	if (neighbours.incomplete)
 		fl_checkup_add(checkup, "neighbours", cgroup, FL_CHECK_WARN,
 			"bpftool cgroup tree shows all", "there may be more");

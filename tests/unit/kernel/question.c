@@ -59,3 +59,39 @@ Test(kernel_question, becomes_a_packet)
 	cr_expect_arr_eq(frame + 12, ipv6, sizeof(ipv6));
 	cr_expect_eq(frame[14 + 40 + 5], 8, "the length of the datagram");
 }
+
+/* A process of the node has no port yet, and perhaps no address. */
+Test(question, of_a_process_of_the_node)
+{
+	static const struct {
+		const char *proto, *source, *frontend;
+		const char *error; /* NULL = it is one */
+		bool is_bound;
+	} rows[] = {
+		{ "tcp", "node", "10.0.0.10:80", NULL, false },
+		{ "udp", "node@192.0.2.7", "10.0.0.10:80", NULL, true },
+		{ "tcp", "node@2001:db8::7", "[2001:db8::10]:80", NULL, true },
+		{ "tcp", "node@192.0.2.7:80", "10.0.0.10:80", "expected node or node@ADDRESS", false },
+		{ "tcp", "node@", "10.0.0.10:80", "expected node or node@ADDRESS", false },
+		{ "tcp", "node@2001:db8::7", "10.0.0.10:80", "different address families", false },
+		{ "icmp", "node", "10.0.0.10:80", "is no protocol", false },
+		{ "tcp", "node", "10.0.0.10", "is no frontend", false },
+	};
+	struct fl_failure failure;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fl_question question = { 0 };
+		int r = fl_question_parse_node(rows[i].proto, rows[i].source, rows[i].frontend,
+			&question, &failure);
+
+		cr_expect(fl_question_is_of_node(rows[i].source), "row %zu", i);
+		cr_expect_eq(r == 0, !rows[i].error, "row %zu", i);
+		if (rows[i].error)
+			cr_expect(strstr(failure.message, rows[i].error), "row %zu: %s", i,
+				failure.message);
+		else
+			cr_expect_eq(question.is_bound, rows[i].is_bound, "row %zu", i);
+	}
+	cr_expect_not(fl_question_is_of_node("198.51.100.7:4242"));
+	cr_expect_not(fl_question_is_of_node("nodes"));
+}
