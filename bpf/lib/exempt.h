@@ -21,25 +21,50 @@ static __always_inline const struct fl_node_row *exempt_node(void)
 	return bpf_map_lookup_elem(&fl_node, &row);
 }
 
-/**
- * Whether the agent itself calls, any of its threads: its probes must see endpoints and its
- * registries must be reached however services are declared. A number may be another
- * process's after the agent was killed, hence the name; Linux gives both to programs at
- * connect and sendmsg since 6.1. Not inlined: the stack of choices is short.
- */
-__noinline int exempt_is_agent(void)
+/* Where the kernel has it in its own struct task_struct. */
+struct task_struct {
+	struct task_struct *real_parent;
+	int tgid;
+	char comm[16];
+} __attribute__((preserve_access_index));
+
+/* A number may be another process's after the agent was killed, hence the name. */
+static __always_inline bool exempt_is_named(const char *comm)
 {
 	static const char name[] = FL_AGENT_COMM;
-	const struct fl_node_row *node = exempt_node();
-	char comm[16] = "";
 
-	if (!node || !node->agent || bpf_get_current_pid_tgid() >> 32 != node->agent)
-		return false;
-	bpf_get_current_comm(comm, sizeof(comm));
 	for (__u32 i = 0; i < sizeof(name); i++)
 		if (comm[i] != name[i])
 			return false;
 	return true;
+}
+
+/* A command that the agent started, to probe an endpoint. */
+static __always_inline bool exempt_is_child(__u32 agent)
+{
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct task_struct *parent = task->real_parent;
+
+	return parent && (__u32)parent->tgid == agent && exempt_is_named(parent->comm);
+}
+
+/**
+ * Whether the agent itself calls, any of its threads, or a command that it runs: its probes must see
+ * endpoints and its registries must be reached however services are declared. Linux gives number,
+ * name and task to programs at connect and sendmsg since 6.1. Not inlined: the stack of
+ * choices is short.
+ */
+__noinline int exempt_is_agent(void)
+{
+	const struct fl_node_row *node = exempt_node();
+	char comm[16] = "";
+
+	if (!node || !node->agent)
+		return false;
+	if (bpf_get_current_pid_tgid() >> 32 != node->agent)
+		return exempt_is_child(node->agent);
+	bpf_get_current_comm(comm, sizeof(comm));
+	return exempt_is_named(comm);
 }
 
 /* --------------------------------------------------------------------- loopback */

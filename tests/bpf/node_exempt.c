@@ -199,13 +199,14 @@ static void *call_in_thread(void *ret)
 	return NULL;
 }
 
-static enum reached call_in_child(void)
+/* @param again  the child's child does it */
+static enum reached call_in_child(bool again)
 {
 	pid_t child = fork();
 	int status;
 
 	if (child == 0)
-		_exit(make_call(&plain));
+		_exit(again ? call_in_child(false) : make_call(&plain));
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	return WEXITSTATUS(status);
 }
@@ -225,10 +226,13 @@ Test(node_exempt, the_agent_meets_what_is_really_there)
 	cr_expect_eq(in_thread, REAL, "a thread of it");
 	cr_expect_eq(decided(FL_PASS_EXEMPT), 3);
 
-	cr_expect_eq(call_in_child(), ENDPOINT, "a process that it started is another");
+	cr_expect_eq(call_in_child(false), REAL, "a command that it started");
+	cr_expect_eq(call_in_child(true), ENDPOINT, "what that started is another's");
+	cr_expect_eq(decided(FL_PASS_EXEMPT), 4);
 	fl_node_agent_leave(node.path.maps.node);
 	cr_expect_eq(make_call(&plain), ENDPOINT, "it said that it goes");
-	cr_expect_eq(decided(FL_PASS_EXEMPT), 3);
+	cr_expect_eq(call_in_child(false), ENDPOINT);
+	cr_expect_eq(decided(FL_PASS_EXEMPT), 4);
 }
 
 /* After kill -9 nobody says that the number is free. */
@@ -238,6 +242,7 @@ Test(node_exempt, who_has_the_number_after_the_agent_is_not_taken_for_it)
 	introduce();
 	prctl(PR_SET_NAME, "fairlead");
 	cr_expect_eq(make_call(&plain), ENDPOINT);
+	cr_expect_eq(call_in_child(false), ENDPOINT, "nor is what it starts");
 	prctl(PR_SET_NAME, "fairleadd2");
 	cr_expect_eq(make_call(&plain), ENDPOINT);
 	prctl(PR_SET_NAME, FL_AGENT_COMM);

@@ -157,7 +157,7 @@ static int find_pool(const struct fl_node_maps *node, uint32_t service, enum fl_
 	if (!at)
 		return -ENOENT;
 	length = at < rows ? fl_pool_rows(&node->pools[at].head) : 0;
-	if (!length || length > rows - at)
+	if (!length || length > rows - at || node->pools[at].head.key >= FL_KEYS)
 		return -EPROTO;
 	*ret = &node->pools[at];
 	return 0;

@@ -138,17 +138,6 @@ static json_t *candidates_json(const struct fl_maps *maps, const struct fl_node_
 	return list;
 }
 
-static const char *key_name(uint8_t key)
-{
-	static const char *const names[FL_KEYS] = {
-		[FL_KEY_RANDOM] = "random",
-		[FL_KEY_SOURCE] = "source",
-		[FL_KEY_CGROUP] = "cgroup",
-	};
-
-	return key < FL_KEYS ? names[key] : "unknown";
-}
-
 /* Whether the same question may get another answer the next time, though nothing changed. */
 static bool is_chance(const struct fl_pool_head *head, const struct fl_node_question *answered)
 {
@@ -166,7 +155,8 @@ static int put_pool(json_t *object, const struct fl_maps *maps,
 	const struct fl_pool_head *head = &candidates->head;
 	json_t *pool = json_pack("{ss so so sb sb so}", "balance",
 		fl_balance_name((enum fl_balance)head->balance), "key",
-		head->balance == FL_MAGLEV ? json_string(key_name(head->key)) : json_null(),
+		head->balance == FL_MAGLEV ? json_string(fl_key_name((enum fl_key)head->key))
+					   : json_null(),
 		"affinity",
 		head->affinity_s ? json_integer((json_int_t)head->affinity_s) : json_null(), "kept",
 		answered->kept, "chance", is_chance(head, answered), "candidates",

@@ -149,12 +149,12 @@ static json_t *pool_json(const struct walk *walk, const struct fl_candidates *ca
 {
 	const struct fl_pool_head *head = &candidates->head;
 
-	return json_pack("{ss si s[ii] si si si si si sI so}", "balance",
-		fl_balance_name((enum fl_balance)head->balance), "key", head->key, "share",
-		head->share[0], head->share[1], "spill", head->spill, "panic", head->panic,
-		"max_ejected", head->max_ejected, "max_fails", head->max_fails, "fail_timeout",
-		head->fail_timeout_s, "affinity", (json_int_t)head->affinity_s, "members",
-		members_json(walk, candidates));
+	return json_pack("{ss ss s[ii] si si si si si sI so}", "balance",
+		fl_balance_name((enum fl_balance)head->balance), "key",
+		fl_key_name((enum fl_key)head->key), "share", head->share[0], head->share[1],
+		"spill", head->spill, "panic", head->panic, "max_ejected", head->max_ejected,
+		"max_fails", head->max_fails, "fail_timeout", head->fail_timeout_s, "affinity",
+		(json_int_t)head->affinity_s, "members", members_json(walk, candidates));
 }
 
 static int walk_pool(struct walk *walk, uint32_t id, int family)
