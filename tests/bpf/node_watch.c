@@ -567,3 +567,19 @@ Test(node_watch, a_datagram_socket_that_is_disconnected)
 	close(fd);
 	expect_open(0);
 }
+
+/* Its first subflow is what connects, and what is counted. */
+Test(node_watch, multipath_tcp)
+{
+	int listener = listen_at(E1), fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP), end;
+
+	cr_assert_geq(fd, 0, "%m");
+	test_node_declare(&node, WEB);
+	cr_expect_eq(connect_to(fd, VIP, 80), 0);
+	end = accept(listener, NULL, NULL);
+	expect_open(1);
+	close(fd);
+	close(end);
+	expect_open(0);
+	EXPECT("multipath", .connects = 1, .established = 1);
+}
