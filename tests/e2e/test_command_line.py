@@ -143,6 +143,31 @@ def test_readiness_is_told_to_the_service_manager(net, agent):
         assert agent.process.wait(60) == 0
 
 
+def test_the_watchdog_is_told_while_the_agent_lives(net, agent):
+    """Half as often as allowed; an agent that hangs falls silent. Its state has an age."""
+    path = net.run_dir / "watchdog.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(60)
+        with open(agent.log_file, "ab") as log:
+            agent.process = net.spawn(net.BALANCER, [FAIRLEADD, "-c", agent.config], stdout=log, stderr=log,
+                                      env={**os.environ, "NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "400000"})
+        heard = [manager.recv(4096) for _ in range(6)]
+        assert heard.count(b"WATCHDOG=1") >= 4, heard
+        agent.wait_ready()
+        age = agent.metric("fairlead_applied_age_seconds")
+        wait_until(lambda: agent.metric("fairlead_applied_age_seconds") > age, "it grows")
+        agent.process.send_signal(signal.SIGSTOP)
+        manager.settimeout(3)
+        with pytest.raises(TimeoutError):
+            while True:
+                assert manager.recv(4096) == b"WATCHDOG=1"
+        agent.process.send_signal(signal.SIGCONT)
+        manager.settimeout(60)
+        assert manager.recv(4096) == b"WATCHDOG=1"
+        assert agent.stop() == 0
+
+
 def test_reload(net, agent):
     """SIGHUP: a good file is taken, a bad one changes nothing."""
     agent.start()
@@ -172,6 +197,9 @@ def test_maps_need_no_agent(net, agent):
     assert {"frontends", "services", "slots", "endpoints"} <= set(with_agent)
     agent.stop()
     assert names() == with_agent
+    done = run(FAIRLEAD, "-j", "--socket", agent.socket, "--bpffs", net.bpffs, "status")
+    hint = json.loads(done.stdout)["error"]["hint"]
+    assert done.returncode == 3 and re.search(r"goes on forwarding: generation \d+, applied \d+ seconds ago", hint), done
     done = run(FAIRLEAD, "-j", "--bpffs", net.bpffs, "map", "dump", "frontends")
     assert done.returncode == 0 and VIP4 in done.stdout, done
 

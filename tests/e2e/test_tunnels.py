@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Forward mode ipip: endpoints get the client's own packets, and answer it directly."""
 
+import json
+import subprocess
+import time
+
 import pytest
 
-from lab import (PORT, VIP4, VIP6, Agent, Clients, Net, endpoints4, endpoints6, service, services,
+from lab import (FAIRLEAD, PATIENCE_S, PORT, VIP4, VIP6, Agent, Clients, Net, endpoints4, endpoints6, service, services,
                  start_targets, wait_until)
 
 pytestmark = pytest.mark.sanitised
@@ -74,3 +78,28 @@ def test_a_frontend_asks_for_a_family_that_no_endpoint_has(agent):
         assert done.returncode == 1 and "bad.yaml:3:" in done.stdout, done.stdout
     finally:
         (agent.services_d / "bad.yaml").unlink()
+
+
+def test_a_drain_ends_when_no_flow_is_seen(agent, net):
+    """Nobody counts connections in ipip: silence is taken for emptiness, and said to be an estimate."""
+    agent.declare("web.yaml", services(service("web", [f"{VIP4}:{PORT}/tcp"], endpoints4({1: 1, 2: 1}),
+                                               "forward: ipip")))
+    two = f"192.0.2.12:{PORT}"
+    wait_until(lambda: [e["connections"] for e in agent.cli("endpoint", "list")] == [None, None], "applied")
+    clients = Clients(net)
+    clients.open([VIP4, PORT], 20)
+    before = clients.talk()
+    assert "web-2" in before
+    drain = subprocess.Popen([FAIRLEAD, "-j", "--socket", agent.socket, "endpoint", "drain", "web", two, "--wait",
+                              "--quiet", "8s"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    wait_until(lambda: agent.cli("endpoint", "list", "web")[1]["state"] == "draining", "it drains")
+    began = time.monotonic()
+    while time.monotonic() < began + 12:  # longer than --quiet, and never silent for as long
+        assert clients.talk() == before
+        assert drain.poll() is None, "flows are seen"
+        time.sleep(0.5)
+    out, _ = drain.communicate(timeout=PATIENCE_S)
+    said = json.loads(out)
+    assert drain.returncode == 0 and said["estimate"] is True and said["connections"] is None, said
+    assert said["waited"] >= 8
+    agent.cli("endpoint", "undrain", "web", two)

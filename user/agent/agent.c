@@ -109,6 +109,7 @@ static void start_handles(struct fl_agent *agent)
 	uv_timer_init(loop, &agent->tick);
 	uv_timer_init(loop, &agent->config_timer);
 	uv_fs_event_init(loop, &agent->config_watch);
+	fl_watchdog_start(&agent->watchdog, loop, fl_agent_apply_progress, agent);
 	agent->term.data = agent->interrupt.data = agent->hangup.data = agent->tick.data = agent;
 	uv_signal_start(&agent->term, on_stop, SIGTERM);
 	uv_signal_start(&agent->interrupt, on_stop, SIGINT);
@@ -280,6 +281,7 @@ static void close_handles(struct fl_agent *agent)
 	uv_close((uv_handle_t *)&agent->interrupt, NULL);
 	uv_close((uv_handle_t *)&agent->hangup, NULL);
 	uv_close((uv_handle_t *)&agent->tick, NULL);
+	uv_close((uv_handle_t *)&agent->watchdog.timer, NULL);
 	uv_close((uv_handle_t *)&agent->apply_timer, NULL);
 	uv_close((uv_handle_t *)&agent->config_timer, NULL);
 	uv_close((uv_handle_t *)&agent->config_watch, NULL);

@@ -312,6 +312,7 @@ static void on_timer(uv_timer_t *timer)
 	uint64_t until_ns = fl_clock_mono_ns() + SLICE_NS;
 	struct fl_agent *agent = timer->data;
 
+	agent->apply_turns++;
 	if (!agent->applying.snapshot && !begin(agent))
 		return;
 	if (!do_slice(agent, until_ns)) {
@@ -326,6 +327,15 @@ static void on_timer(uv_timer_t *timer)
 		schedule_in(agent, RETRY_MS);
 	if (agent->applied)
 		become_ready(agent);
+}
+
+/* Something waits or is under way: then turns must be had. A snapshot that is tried again
+ * once in a while is no work in the meantime. */
+uint64_t fl_agent_apply_progress(void *context)
+{
+	const struct fl_agent *agent = context;
+
+	return agent->wanted || agent->applying.snapshot ? agent->apply_turns + 1 : 0;
 }
 
 int fl_agent_apply_init(struct fl_agent *agent)

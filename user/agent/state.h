@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "agent/lock.h"
+#include "agent/watchdog.h"
 #include "config/config.h"
 #include "control/server.h"
 #include "control/view.h"
@@ -57,6 +58,8 @@ struct fl_agent {
 	uv_fs_event_t config_watch;
 	uv_timer_t config_timer; /**< debounces changes of the configuration file */
 
+	struct fl_watchdog watchdog;
+
 	struct fl_config *config;
 	struct fl_registry_set registries;
 	struct fl_lock lock;
@@ -83,6 +86,7 @@ struct fl_agent {
 	struct fl_heartbeats *heartbeats;
 	struct fl_checker *checker; /**< NULL = nothing is probed */
 	uint64_t word_deadline_ms;  /**< the nearest of the operator's words; 0 = none */
+	uint64_t apply_turns;       /**< slices of the loop's time that applies have had, ever */
 	bool wanted;                /**< something was published since the last merge */
 	struct fl_applying applying;
 	struct fl_snapshot *applied; /**< NULL before the first */
@@ -108,6 +112,9 @@ void fl_agent_apply_done(struct fl_agent *agent);
  * news, and kept.
  * @param ret  one reference @return 0, -ENOMEM */
 int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret);
+
+/** Where applies stand, for the watchdog. @param context  the agent */
+uint64_t fl_agent_apply_progress(void *context);
 
 /** Callback of the registries, and of health. @param context  the agent */
 void fl_agent_published(void *context);

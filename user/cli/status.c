@@ -1,15 +1,41 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
 #include <stdbool.h>
 
 #include "cli/commands.h"
+#include "cli/pins.h"
 #include "cli/registry.h"
 #include "cli/table.h"
 #include "core/clock.h"
 
+/* No agent answers: what is pinned says what goes on without one. */
+static void look_at_pins(const struct fl_cli *cli, struct fl_failure *failure)
+{
+	uint64_t now_s = fl_clock_real_ms() / 1000, at_s;
+	struct fl_failure ignored = { 0 };
+	char bpffs[FL_BPFFS_MAX];
+	struct fl_maps maps;
+
+	if (fl_cli_open_maps(cli, &maps, bpffs, &ignored) < 0)
+		return;
+	at_s = maps.meta ? maps.meta->applied_at : 0;
+	if (at_s)
+		fl_fail_hint(failure,
+			"what is pinned below %.200s goes on forwarding: generation %llu, applied "
+			"%llu seconds ago",
+			bpffs, (unsigned long long)maps.meta->generation,
+			(unsigned long long)(now_s > at_s ? now_s - at_s : 0));
+	fl_maps_close(&maps);
+}
+
 FL_COMMAND(status)
 {
+	int r = fl_command_get(cli, "/api/v1/status", NULL, failure, ret);
+
 	(void)arguments;
-	return fl_command_get(cli, "/api/v1/status", NULL, failure, ret);
+	if (r == -ECONNREFUSED)
+		look_at_pins(cli, failure);
+	return r;
 }
 
 /* "config      /etc/fairlead/fairlead.yaml", unless it is null. */

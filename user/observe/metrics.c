@@ -59,8 +59,16 @@ static void put_snapshot(struct writer *w)
 		"Services in the snapshot applied last." };
 	static const struct fl_metric_family endpoints = { "fairlead_endpoints", FL_GAUGE, NULL,
 		"Endpoints in the snapshot applied last." };
+	static const struct fl_metric_family age = { "fairlead_applied_age_seconds", FL_GAUGE,
+		"seconds", "Time since the services in force last changed in the kernel." };
 	const struct fl_snapshot *applied = w->view->applied;
+	uint64_t now_ms = fl_clock_real_ms();
 
+	if (applied)
+		put_single(w, &age,
+			now_ms > w->view->applied_ms
+				? (double)(now_ms - w->view->applied_ms) / 1000
+				: 0);
 	put_single(w, &ready, !w->view->not_ready);
 	put_single(w, &generation, applied ? (double)applied->generation : 0);
 	put_single(w, &services, applied ? (double)applied->service_count : 0);
