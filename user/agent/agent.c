@@ -268,6 +268,7 @@ static enum fl_exit start(struct fl_agent *agent)
 		fl_log(FL_LOG_ERROR, "agent", "not started: out of memory");
 		return FL_EXIT_KERNEL;
 	}
+	fl_checker_limit(agent->checker, agent->config->check_concurrency);
 	fl_agent_watch_config(agent);
 	uv_timer_start(&agent->tick, on_tick, TICK_MS, 0);
 	fl_agent_schedule(agent);

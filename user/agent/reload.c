@@ -52,6 +52,7 @@ static int put_in_force(struct fl_agent *agent, struct fl_config *config)
 	if (agent->target && fl_target_configure(agent->target, config) < 0)
 		fl_log(FL_LOG_WARNING, "config", "target.from could not be put in force");
 	fl_dns_server_configure(agent->dns, config);
+	fl_checker_limit(agent->checker, config->check_concurrency);
 	move(agent, config);
 	fl_log_setup(config->log_level, config->log_format);
 	fl_config_free(agent->config);

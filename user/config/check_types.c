@@ -176,6 +176,7 @@ static const struct {
 	{ "fast_interval", OF_ALL, "" },
 	{ "down_interval", OF_ALL, "" },
 	{ "start", OF_ALL, "" },
+	{ "damping", OF_ALL & ~OF(AGENT), "all kinds but agent" },
 	{ "agent", OF(AGENT), "agent" },
 	{ "https", OF(HTTPS), "https" },
 };

@@ -59,7 +59,7 @@ struct fl_consul_config {
 	uint32_t ttl_s;              /**< of that check */
 	uint32_t deregister_after_s; /**< Consul removes what was critical this long; 0 = never */
 	char *lock;                  /**< only who holds this key registers; NULL = everybody */
-	char *nodes;                 /**< prefix of what nodes write of themselves; NULL = nothing */
+	char *nodes; /**< prefix of what nodes write of themselves; NULL = nothing */
 };
 
 /** An address to listen on. */
@@ -116,8 +116,9 @@ struct fl_config {
 	bool has_tunnel_source[FL_FAMILIES];
 	uint32_t hash_seed;
 
-	bool node_path;    /**< `node_path.enabled` */
-	char *node_cgroup; /**< NULL = the root of the cgroup2 mount */
+	uint32_t check_concurrency; /**< most probes at once */
+	bool node_path;             /**< `node_path.enabled` */
+	char *node_cgroup;          /**< NULL = the root of the cgroup2 mount */
 
 	char **target_interfaces; /**< of `target`; none = no target path */
 	size_t target_interface_count;

@@ -209,6 +209,10 @@ const struct fl_option fl_options[] = {
 		.max = 255, .fallback = "", .fallback_words = "the root of the cgroup2 mount",
 		.help = "cgroup whose processes are served" },
 
+	{ "checks.concurrency", FL_OF_CONFIG, &fl_type_integer, FIELD(fl_config, check_concurrency),
+		.min = 1, .max = 65535, .fallback = "4096", .reloadable = true,
+		.help = "most probes of endpoints that run at once; further ones wait" },
+
 	{ "registries", FL_OF_CONFIG, &fl_type_registries,
 		LIST(fl_config, registries, registry_count), .max = 16, .fallback = "",
 		.fallback_words = "[{ file: { path: /etc/fairlead/services.d } }]",
@@ -491,6 +495,10 @@ const struct fl_option fl_options[] = {
 	{ "services.check.fall", FL_OF_CHECK, &fl_type_integer, FIELD(fl_check, fall), .min = 1,
 		.max = 100, .fallback = "3", .reloadable = true,
 		.help = "failures in a row that make it unhealthy" },
+	{ "services.check.damping", FL_OF_CHECK, &fl_type_millis, FIELD(fl_check, damping_ms),
+		.min = 1000, .max = DAY_S * 1000, .fallback = "", .fallback_words = "off",
+		.reloadable = true,
+		.help = "half-life of the memory by which what goes down often is held back" },
 	{ "services.check.start", FL_OF_CHECK, &fl_type_word, FIELD(fl_check, starts_down),
 		.words = starts, .fallback = "up", .reloadable = true,
 		.help = "what an endpoint is taken for until its first probe, which decides" },

@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/random.h"
 #include "health/agent_words.h"
+#include "health/damping.h"
 #include "health/probe.h"
 #include "health/streak.h"
 
@@ -31,6 +32,7 @@ struct check {
 	uint16_t port; /* as declared */
 	struct fl_probe_target target;
 	struct fl_streak streak;
+	struct fl_damping damping;
 	struct fl_agent_state agent; /* of agent-checks */
 	uint64_t due_ms;             /* when the probe was to begin */
 	uint64_t began_ms;           /* the probe that runs, or the last one */
@@ -150,6 +152,20 @@ static void heed_agent(struct check *c, const struct fl_probe_outcome *outcome)
 		say_no_memory(c);
 }
 
+/* Down too often of late, and it gets nothing new for a while. */
+static void damp(struct check *c, bool went_down)
+{
+	uint32_t half_life_ms = settings(c)->damping_ms;
+	uint64_t now_ms = uv_now(c->checker->loop);
+	struct fl_health_key key = key_of(c);
+	bool held;
+
+	if (half_life_ms && went_down)
+		fl_damping_add(&c->damping, half_life_ms, now_ms);
+	held = half_life_ms && fl_damping_look(&c->damping, half_life_ms, now_ms);
+	fl_health_set_flapping(c->checker->health, &key, held);
+}
+
 static void heed(struct check *c, const struct fl_probe_outcome *outcome)
 {
 	struct fl_checker_stats *stats = &c->checker->stats;
@@ -174,6 +190,7 @@ static void heed(struct check *c, const struct fl_probe_outcome *outcome)
 		say_turn(c, outcome->detail);
 	}
 	set_sign(c, outcome->detail);
+	damp(c, before == FL_SIGN_UP && !c->streak.up);
 }
 
 /* ----------------------------------------------------------------------- one probe */
@@ -386,6 +403,8 @@ static void take_back(struct check *c, bool probe)
 
 	if (probe)
 		fl_health_set_probe(c->checker->health, &key, FL_SIGN_NONE, NULL);
+	if (probe)
+		fl_health_set_flapping(c->checker->health, &key, false);
 	else
 		fl_health_set_agent(c->checker->health, &key, FL_SIGN_NONE, 100, NULL);
 }

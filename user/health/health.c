@@ -250,6 +250,17 @@ int fl_health_set_ejected(
 	return set(health, key, &signals, FL_SOURCE_PASSIVE, detail);
 }
 
+int fl_health_set_flapping(struct fl_health *health, const struct fl_health_key *key, bool flapping)
+{
+	const struct fl_entry *entry = find(health, key);
+	struct fl_signals signals = signals_of(entry);
+
+	if (!entry || signals.flapping == flapping)
+		return 0;
+	signals.flapping = flapping;
+	return set(health, key, &signals, FL_SOURCE_PROBE, entry->details[FL_SOURCE_PROBE]);
+}
+
 /* ----------------------------------------------------------- the operator's word */
 
 bool fl_entry_has_word(const struct fl_entry *entry)

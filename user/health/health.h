@@ -78,6 +78,10 @@ int fl_health_set_agent(struct fl_health *health, const struct fl_health_key *ke
 int fl_health_set_ejected(struct fl_health *health, const struct fl_health_key *key, bool ejected,
 	const char *detail);
 
+/** Flap damping of probes. Makes no entry where there is none. */
+int fl_health_set_flapping(
+	struct fl_health *health, const struct fl_health_key *key, bool flapping);
+
 /* ------------------------------------------------------------------------ verdicts */
 
 /** @return borrowed until the next call that changes something; NULL = nobody said anything */

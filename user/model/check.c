@@ -109,7 +109,8 @@ static bool is_same_pace(const struct fl_check *a, const struct fl_check *b)
 	return a->interval_ms == b->interval_ms && a->timeout_ms == b->timeout_ms &&
 	       a->fast_interval_ms == b->fast_interval_ms &&
 	       a->down_interval_ms == b->down_interval_ms && a->rise == b->rise &&
-	       a->fall == b->fall && a->starts_down == b->starts_down;
+	       a->fall == b->fall && a->damping_ms == b->damping_ms &&
+	       a->starts_down == b->starts_down;
 }
 
 bool fl_check_equal(const struct fl_check *a, const struct fl_check *b)

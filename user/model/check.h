@@ -64,6 +64,7 @@ struct fl_check {
 	uint32_t down_interval_ms; /**< while it is down; 0 = interval_ms */
 	uint8_t rise;              /**< successes in a row that make it healthy */
 	uint8_t fall;              /**< failures in a row that make it unhealthy */
+	uint32_t damping_ms;       /**< half-life of the points of flapping; 0 = off */
 	bool starts_down;          /**< until the first probe */
 	unsigned line, column;     /**< where `check:` stands */
 	const char *beyond; /**< an option that no registry can be told; static; NULL = none */
