@@ -109,6 +109,10 @@ static int explain_attach(
 			"another agent's program was attached there to be alone: bpftool cgroup "
 			"show %s",
 			cgroup);
+	if (code == -EBADF)
+		fl_fail_hint(failure,
+			"node_path.cgroup is a directory of a cgroup2: findmnt -t cgroup2 "
+			"shows where one is mounted");
 	return code;
 }
 
