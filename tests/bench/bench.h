@@ -139,6 +139,9 @@ void bench_world_enter(struct bench_run *run);
 void bench_shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Stay on one processor. */
 void bench_pin_cpu(void);
+/** Have this process run before others on the machine, whose work then counts less. Where sessions
+ * are scheduled as groups (sched(7), autogroup) it gets one of its own. */
+void bench_go_first(void);
 /** Processor time of that processor's ksoftirqd so far. */
 double bench_ksoftirqd_ns(void);
 const char *bench_cpu_name(char *buffer, size_t size);

@@ -71,6 +71,7 @@ static void serve(const int *listeners, unsigned count)
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	bench_go_first();
 	for (unsigned i = 0; i < count; i++)
 		watch(epoll, listeners[i], EPOLLIN, (void *)(intptr_t)-listeners[i]);
 	for (;;) {
@@ -263,6 +264,7 @@ void http_ask(const struct http_load *load, struct http_result *ret)
 
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		bench_go_first();
 		if (load->cgroup)
 			enter(load->cgroup);
 		client = calloc(1, sizeof(*client));

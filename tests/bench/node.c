@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <dirent.h>
 #include <err.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,20 +15,24 @@
 
 #include "bench.h"
 #include "http.h"
+#include "rivals.h"
 #include "subject.h"
 
 /*
  * Connections that start on the node, to four endpoints on loopback: straight, through the node path
  * with each of its ways to choose, and through what people use for it today. All in turn, round
- * by round, a client and a server on the same machine; so what is told is the share of the straight
- * one's requests. Proxies have a process of their own, which takes processor time from both ends.
+ * by round, a client and a server on the same machine. Each is measured right beside the straight one,
+ * before it in one round and after it in the next, and what is told is the share of that one's
+ * requests: what else the machine does is then much the same for both. The straight one beside itself
+ * shows how much of it is not. Proxies have a process of their own, which takes processor time from
+ * both ends.
  */
 
 #define PORT         8080
 #define ENDPOINTS    4
 #define AT_ONCE      16
-#define FOR_MS       100
-#define ROUNDS       31
+#define FOR_MS       40
+#define ROUNDS       45
 #define SUBJECTS_MAX 16
 
 static const char *const endpoints[ENDPOINTS] = { "10.64.0.1", "10.64.0.2", "10.64.0.3",
@@ -39,6 +45,8 @@ static const char *const balances[] = { "maglev", "random", "round-robin", "leas
 struct measured {
 	double requests[ROUNDS], p50[ROUNDS], p99[ROUNDS];
 	double cpu_us[ROUNDS]; /* of both ends and of what is between them, a request */
+	/* The same of the straight one beside it. */
+	double straight[ROUNDS], straight_cpu_us[ROUNDS];
 	uint32_t failed;
 };
 
@@ -46,7 +54,7 @@ struct subject {
 	char name[48];
 	struct http_target target[ENDPOINTS];
 	unsigned targets;
-	bool inside;         /* the cgroup with the node path */
+	const char *cgroup;  /* with a node path; NULL = none */
 	const char *missing; /* what is not installed; NULL = it is there */
 	struct measured brief, keep;
 };
@@ -54,8 +62,9 @@ struct subject {
 struct node_bench {
 	struct subject subjects[SUBJECTS_MAX];
 	size_t count;
-	char cgroup[128];
-	pid_t agent, server, haproxy, nginx;
+	char cgroup[128], unwatched[160]; /* the second is beside the first */
+	pid_t agent, unwatched_agent, server;
+	struct rival rivals[RIVALS];
 };
 
 /* -------------------------------------------------------------------- subjects */
@@ -85,7 +94,8 @@ static void make_cgroup(struct node_bench *b)
 	if (mount("none", "/run/cgroup", "cgroup2", 0, NULL) < 0)
 		err(1, "mounting a cgroup2");
 	snprintf(b->cgroup, sizeof(b->cgroup), "/run/cgroup/fl-bench-%d", getpid());
-	if (mkdir(b->cgroup, 0755) < 0)
+	snprintf(b->unwatched, sizeof(b->unwatched), "%s-unwatched", b->cgroup);
+	if (mkdir(b->cgroup, 0755) < 0 || mkdir(b->unwatched, 0755) < 0)
 		err(1, "%s", b->cgroup);
 }
 
@@ -99,119 +109,67 @@ static void write_service(FILE *out, size_t i)
 		fprintf(out, "      - { address: \"%s:%u\" }\n", endpoints[e], PORT);
 }
 
+/* An agent for a cgroup, with all that is declared. */
+static pid_t start_agent(const char *name, const char *cgroup)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/run/%s.yaml", name);
+	file = fopen(path, "w");
+	if (!file)
+		err(1, "%s", path);
+	fprintf(file,
+		"state_dir: /run/%s\nbpffs: /sys/fs/bpf/%s\ncontrol: { socket: /run/%s.sock }\n"
+		"http: { listen: off }\nnode_path: { enabled: true, cgroup: %s }\n"
+		"registries: [ { file: { path: /run/bench-node.d } } ]\nservices:\n",
+		name, name, name, cgroup);
+	for (size_t i = 0; i < BALANCES; i++)
+		write_service(file, i);
+	fclose(file);
+	return bench_agent_start(path);
+}
+
 static void add_node_path(struct node_bench *b)
 {
-	FILE *file = fopen("/run/bench-node.yaml", "w");
-
-	if (!file)
-		err(1, "/run/bench-node.yaml");
-	fprintf(file,
-		"state_dir: /run/bench-node\nbpffs: /sys/fs/bpf/bench-node\n"
-		"control: { socket: /run/bench-node.sock }\nhttp: { listen: off }\n"
-		"node_path: { enabled: true, cgroup: %s }\n"
-		"registries: [ { file: { path: /run/bench-node.d } } ]\nservices:\n",
-		b->cgroup);
+	b->agent = start_agent("bench-node", b->cgroup);
 	for (size_t i = 0; i < BALANCES; i++) {
 		char name[48], addr[32];
 
-		write_service(file, i);
 		snprintf(name, sizeof(name), "node path, %s", balances[i]);
 		snprintf(addr, sizeof(addr), "10.99.0.%zu", i + 1);
-		add(b, name, addr, 80)->inside = true;
+		add(b, name, addr, 80)->cgroup = b->cgroup;
 	}
-	fclose(file);
-	b->agent = bench_agent_start("/run/bench-node.yaml");
 }
 
-/* --------------------------------------------------------------- what others use */
-
-static bool is_installed(const char *program)
+/* What it costs that connections are watched: a node path whose programs that count and time
+ * them are taken away again. By the name of the first way to choose. */
+static void add_unwatched(struct node_bench *b)
 {
-	char command[128];
+	static const char *const hooks[] = { "node-watch", "node-release" };
 
-	snprintf(command, sizeof(command), "command -v %s >/dev/null 2>&1", program);
-	return system(command) == 0;
+	b->unwatched_agent = start_agent("bench-unwatched", b->unwatched);
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+		char path[64];
+		int fd;
+
+		snprintf(path, sizeof(path), "/sys/fs/bpf/bench-unwatched/links/%s", hooks[i]);
+		fd = bpf_obj_get(path);
+		if (fd < 0 || bpf_link_detach(fd) < 0)
+			err(1, "%s", path);
+		close(fd);
+	}
+	add(b, "  maglev, sockops detached", "10.99.0.1", 80)->cgroup = b->unwatched;
 }
 
-static void add_nftables(struct node_bench *b)
+static void add_rivals(struct node_bench *b)
 {
-	struct subject *subject = add(b, "nftables DNAT", "10.99.1.1", 80);
-	FILE *file = fopen("/run/bench.nft", "w");
+	struct rival_endpoints to = { endpoints, ENDPOINTS, PORT };
 
-	if (!is_installed("nft")) {
-		subject->missing = "nftables";
-		return;
-	}
-	if (!file)
-		err(1, "/run/bench.nft");
-	fputs("table ip bench {\n chain out {\n  type nat hook output priority -100;\n"
-	      "  ip daddr 10.99.1.1 tcp dport 80 dnat ip addr . port to numgen inc mod 4 map {",
-		file);
-	for (int i = 0; i < ENDPOINTS; i++)
-		fprintf(file, "%s %d : %s . %u", i ? "," : "", i, endpoints[i], PORT);
-	fputs(" }\n }\n}\n", file);
-	fclose(file);
-	_Static_assert(ENDPOINTS == 4, "as the rule has it");
-	if (system("nft -f /run/bench.nft") != 0)
-		subject->missing = "a kernel with NAT for nftables";
-}
-
-static pid_t start(const char *command)
-{
-	pid_t child = fork();
-
-	if (child == 0) {
-		if (!freopen("/run/bench-proxy.log", "a", stderr) ||
-			!freopen("/run/bench-proxy.log", "a", stdout))
-			_exit(126);
-		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-		_exit(127);
-	}
-	return child;
-}
-
-static void add_haproxy(struct node_bench *b)
-{
-	struct subject *subject = add(b, "HAProxy, tcp", "127.0.0.1", 9001);
-	FILE *file = fopen("/run/haproxy.cfg", "w");
-
-	if (!is_installed("haproxy")) {
-		subject->missing = "haproxy";
-		return;
-	}
-	if (!file)
-		err(1, "/run/haproxy.cfg");
-	fputs("defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
-	      "listen bench\n bind 127.0.0.1:9001\n balance roundrobin\n",
-		file);
-	for (int i = 0; i < ENDPOINTS; i++)
-		fprintf(file, " server s%d %s:%u\n", i, endpoints[i], PORT);
-	fclose(file);
-	b->haproxy = start("exec haproxy -db -f /run/haproxy.cfg");
-}
-
-static void add_nginx(struct node_bench *b)
-{
-	static const char module[] = "/usr/lib/nginx/modules/ngx_stream_module.so";
-	struct subject *subject = add(b, "nginx, stream", "127.0.0.1", 9002);
-	FILE *file = fopen("/run/nginx.conf", "w");
-
-	if (!is_installed("nginx") || access(module, R_OK) < 0) {
-		subject->missing = "nginx with libnginx-mod-stream";
-		return;
-	}
-	if (!file)
-		err(1, "/run/nginx.conf");
-	fprintf(file,
-		"load_module %s;\ndaemon off; master_process off; pid /run/nginx.pid; error_log "
-		"/run/bench-proxy.log;\nevents { worker_connections 4096; }\nstream { upstream "
-		"bench {",
-		module);
-	for (int i = 0; i < ENDPOINTS; i++)
-		fprintf(file, " server %s:%u;", endpoints[i], PORT);
-	fputs(" } server { listen 127.0.0.1:9002 backlog=4096; proxy_pass bench; } }\n", file);
-	fclose(file);
-	b->nginx = start("exec nginx -e /run/bench-proxy.log -c /run/nginx.conf");
+	rivals_start(b->rivals, &to);
+	for (size_t i = 0; i < RIVALS; i++)
+		add(b, b->rivals[i].name, b->rivals[i].address, b->rivals[i].port)->missing =
+			b->rivals[i].missing;
 }
 
 /* --------------------------------------------------------------------- measure */
@@ -225,15 +183,14 @@ static double quantile(struct http_result *result, double q)
 	return result->samples ? bench_quantile(values, result->samples, q) : 0;
 }
 
-/* Processor time of a process so far. */
-static double cpu_ns(pid_t process)
+static double thread_cpu_ns(int process, const char *thread)
 {
-	char path[64];
+	char path[512];
 	double ns = 0;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/schedstat", process);
-	file = process > 0 ? fopen(path, "r") : NULL;
+	snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", process, thread);
+	file = fopen(path, "r");
 	if (file && fscanf(file, "%lf", &ns) != 1)
 		ns = 0;
 	if (file)
@@ -241,32 +198,71 @@ static double cpu_ns(pid_t process)
 	return ns;
 }
 
+/* Processor time of all threads of a process so far: HAProxy has several. */
+static double cpu_ns(pid_t process)
+{
+	char path[64];
+	double ns = 0;
+	struct dirent *entry;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", process);
+	folder = process > 0 ? opendir(path) : NULL;
+	while (folder && (entry = readdir(folder)))
+		if (entry->d_name[0] != '.')
+			ns += thread_cpu_ns(process, entry->d_name);
+	if (folder)
+		closedir(folder);
+	return ns;
+}
+
 static double cpu_of_others(const struct node_bench *b)
 {
-	return cpu_ns(b->server) + cpu_ns(b->haproxy) + cpu_ns(b->nginx);
+	double ns = cpu_ns(b->server);
+
+	for (size_t i = 0; i < RIVALS; i++)
+		ns += cpu_ns(b->rivals[i].process);
+	return ns;
+}
+
+/* @return processor time of a request, in microseconds */
+static double ask(const struct node_bench *b, const struct subject *subject, bool keep,
+	struct http_result *result)
+{
+	struct http_load load = { .targets = subject->targets,
+		.keep_alive = keep,
+		.at_once = AT_ONCE,
+		.for_ms = FOR_MS,
+		.cgroup = subject->cgroup };
+	double others_ns = cpu_of_others(b);
+
+	memcpy(load.target, subject->target, sizeof(subject->target));
+	http_ask(&load, result);
+	others_ns = cpu_of_others(b) - others_ns;
+	return result->done ? (others_ns + result->cpu_ns) / 1e3 / (double)result->done : 0;
+}
+
+static void ask_straight(const struct node_bench *b, bool keep, int round,
+	struct measured *measured, struct http_result *result)
+{
+	measured->straight_cpu_us[round] = ask(b, &b->subjects[0], keep, result);
+	measured->straight[round] = result->requests_s;
 }
 
 static void measure(const struct node_bench *b, struct subject *subject, bool keep, int round,
 	struct http_result *result)
 {
 	struct measured *measured = keep ? &subject->keep : &subject->brief;
-	struct http_load load = { .targets = subject->targets,
-		.keep_alive = keep,
-		.at_once = AT_ONCE,
-		.for_ms = FOR_MS,
-		.cgroup = subject->inside ? b->cgroup : NULL };
-	double others_ns;
 
-	memcpy(load.target, subject->target, sizeof(subject->target));
-	others_ns = cpu_of_others(b);
-	http_ask(&load, result);
-	others_ns = cpu_of_others(b) - others_ns;
-	measured->cpu_us[round] =
-		result->done ? (others_ns + result->cpu_ns) / 1e3 / (double)result->done : 0;
+	if (round % 2 == 0)
+		ask_straight(b, keep, round, measured, result);
+	measured->cpu_us[round] = ask(b, subject, keep, result);
 	measured->requests[round] = result->requests_s;
 	measured->failed += result->failed;
 	measured->p50[round] = quantile(result, 0.5);
 	measured->p99[round] = quantile(result, 0.99);
+	if (round % 2 == 1)
+		ask_straight(b, keep, round, measured, result);
 }
 
 /* Round -1 warms up. */
@@ -311,27 +307,51 @@ static double median(const double *values)
 	return bench_quantile(copy, ROUNDS, 0.5);
 }
 
-static json_t *report_subject(const struct subject *s, const struct subject *straight)
+/* One kind of load. @param prefix  of the names for machines */
+static void report_load(json_t *row, const char *prefix, const struct measured *m)
 {
-	struct bench_figure brief, keep;
+	struct bench_figure share = ratio(m->requests, m->straight);
+	/* The other way round, so that less is worse here as well. */
+	struct bench_figure cpu = ratio(m->straight_cpu_us, m->cpu_us);
+	const struct {
+		const char *name;
+		double value;
+	} figures[] = {
+		{ "requests_s", median(m->requests) },
+		{ "ratio", share.median },
+		{ "ratio_spread", share.spread },
+		{ "cpu_us", median(m->cpu_us) },
+		{ "cpu_ratio", cpu.median },
+		{ "cpu_ratio_spread", cpu.spread },
+		{ "connect_p50_us", median(m->p50) },
+		{ "connect_p99_us", median(m->p99) },
+	};
+	char name[64];
+
+	printf(" %8.0f %5.2f ±%.2f %6.1f %5.2f ±%.2f", figures[0].value, share.median, share.spread,
+		figures[3].value, cpu.median, cpu.spread);
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+		snprintf(name, sizeof(name), "%s%s", prefix, figures[i].name);
+		json_object_set_new(row, name, json_real(figures[i].value));
+	}
+}
+
+static json_t *report_subject(const struct subject *s)
+{
+	json_t *row = json_pack("{s:s}", "name", s->name);
 
 	if (s->missing) {
-		printf("  %-28s not measured: this machine lacks %s\n", s->name, s->missing);
-		return json_pack("{s:s, s:s}", "name", s->name, "missing", s->missing);
+		printf("  %-28s not installed: this machine lacks %s\n", s->name, s->missing);
+		json_object_set_new(row, "missing", json_string(s->missing));
+		return row;
 	}
-	brief = ratio(s->brief.requests, straight->brief.requests);
-	keep = ratio(s->keep.requests, straight->keep.requests);
-	printf("  %-28s %8.0f %6.2f ±%.2f %7.1f %7.0f %7.0f %9.0f %6.2f ±%.2f %7.1f %6u\n", s->name,
-		median(s->brief.requests), brief.median, brief.spread, median(s->brief.cpu_us),
-		median(s->brief.p50), median(s->brief.p99), median(s->keep.requests), keep.median,
-		keep.spread, median(s->keep.cpu_us), s->brief.failed + s->keep.failed);
-	return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i}", "name", s->name,
-		"requests_s", median(s->brief.requests), "ratio", brief.median, "ratio_spread",
-		brief.spread, "cpu_us", median(s->brief.cpu_us), "connect_p50_us",
-		median(s->brief.p50), "connect_p99_us", median(s->brief.p99),
-		"keep_alive_requests_s", median(s->keep.requests), "keep_alive_ratio", keep.median,
-		"keep_alive_cpu_us", median(s->keep.cpu_us), "failed",
-		(int)(s->brief.failed + s->keep.failed));
+	printf("  %-28s", s->name);
+	report_load(row, "", &s->brief);
+	printf(" %6.0f %6.0f |", median(s->brief.p50), median(s->brief.p99));
+	report_load(row, "keep_alive_", &s->keep);
+	printf(" %6u\n", s->brief.failed + s->keep.failed);
+	json_object_set_new(row, "failed", json_integer(s->brief.failed + s->keep.failed));
+	return row;
 }
 
 static json_t *report(const struct node_bench *b)
@@ -339,27 +359,39 @@ static json_t *report(const struct node_bench *b)
 	json_t *rows = json_array();
 
 	printf("\nHTTP between processes of this machine, %d connections at a time, %d endpoints "
-	       "on "
-	       "loopback; medians of\n%d rounds of %d ms, the share of the straight one's requests "
-	       "in "
-	       "the same round, and processor time\nfor a request, of both ends and of what is "
-	       "between them:\n\n",
+	       "on loopback, a request a\nconnection and (right of the bar) keep-alive. Medians of "
+	       "%d rounds of %d ms, ± half the distance between\nthe quartiles. Share: of the "
+	       "requests a second of the straight one beside it; cpu µs: processor time for a\n"
+	       "request, of both ends and of what is between them, and the straight one's as a "
+	       "share of it, which other\nwork on the machine changes less; p50 and p99 are of the "
+	       "time to connect.\n\n",
 		AT_ONCE, ENDPOINTS, ROUNDS, FOR_MS);
-	printf("  %-28s %8s %6s %5s %7s %7s %7s %9s %6s %5s %7s %6s\n", "a request a connection",
-		"requests", "share", "", "cpu µs", "p50 µs", "p99 µs", "keepalive", "share", "",
-		"cpu µs", "failed");
+	printf("  %-28s %8s %5s %5s %6s %5s %5s %6s %6s | %8s %5s %5s %6s %5s %5s %6s\n", "",
+		"requests", "share", "", "cpu µs", "share", "", "p50 µs", "p99 µs", "requests",
+		"share", "", "cpu µs", "share", "", "failed");
 	for (size_t i = 0; i < b->count; i++)
-		json_array_append_new(rows, report_subject(&b->subjects[i], &b->subjects[0]));
-	printf("\np50 and p99 are of the time to connect.\n");
+		json_array_append_new(rows, report_subject(&b->subjects[i]));
 	return rows;
 }
 
-static void end_process(pid_t process)
+static void remove_cgroup(const char *path)
 {
-	if (process <= 0)
-		return;
-	kill(process, SIGTERM);
-	waitpid(process, NULL, 0);
+	if (rmdir(path) < 0)
+		warn("%s", path);
+}
+
+static void end(struct node_bench *b)
+{
+	bench_agent_stop(b->agent);
+	bench_agent_stop(b->unwatched_agent);
+	rivals_stop(b->rivals);
+	kill(b->server, SIGTERM);
+	waitpid(b->server, NULL, 0);
+	remove_cgroup(b->cgroup);
+	remove_cgroup(b->unwatched);
+	umount("/run/cgroup");
+	for (int i = 0; i < ENDPOINTS; i++)
+		bench_shell("ip addr del %s/32 dev lo", endpoints[i]);
 }
 
 json_t *bench_node(void)
@@ -371,26 +403,14 @@ json_t *bench_node(void)
 		bench_shell("ip addr add %s/32 dev lo", endpoints[i]);
 	bench_shell("mkdir -p /run/bench-node.d");
 	make_cgroup(&b);
-	b.server = http_serve(endpoints, ENDPOINTS, PORT);
 	add_straight(&b);
 	add_node_path(&b);
-	add_nftables(&b);
-	add_haproxy(&b);
-	add_nginx(&b);
+	add_unwatched(&b);
+	b.server = http_serve(endpoints, ENDPOINTS, PORT);
+	add_rivals(&b);
 	sleep(1); /* until the proxies listen */
 	measure_all(&b);
 	rows = report(&b);
-	bench_agent_stop(b.agent);
-	end_process(b.haproxy);
-	end_process(b.nginx);
-	end_process(b.server);
-	/* Rules are the network namespace's, which other parts use as well. */
-	if (!b.subjects[1 + BALANCES].missing)
-		bench_shell("nft delete table ip bench");
-	if (rmdir(b.cgroup) < 0)
-		warn("%s", b.cgroup);
-	umount("/run/cgroup");
-	for (int i = 0; i < ENDPOINTS; i++)
-		bench_shell("ip addr del %s/32 dev lo", endpoints[i]);
+	end(&b);
 	return rows;
 }
