@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "kernel/cgroup.h"
 #include "kernel/node_path.h"
 #include "kernel/reader.h"
 #include "lib/declared.h"
@@ -129,10 +130,10 @@ static int do_inside(act function, void *context)
 
 /* One conversation with a frontend. */
 struct talk {
-	const char *frontend;  /* as the client names it */
-	uint16_t port;         /* host order */
-	int type;              /* SOCK_STREAM, SOCK_DGRAM */
-	bool connected;        /* connect(2) first */
+	const char *frontend; /* as the client names it */
+	uint16_t port;        /* host order */
+	int type;             /* SOCK_STREAM, SOCK_DGRAM */
+	bool connected;       /* connect(2) first */
 };
 
 static socklen_t address_of(const char *text, uint16_t port, struct sockaddr_storage *ret)
@@ -213,8 +214,8 @@ static pid_t serve(const char *address, uint16_t port, int type)
 	ssize_t count;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	cr_assert_eq(bind(fd, (struct sockaddr *)&at, length), 0, "%s: %s", address,
-		strerror(errno));
+	cr_assert_eq(
+		bind(fd, (struct sockaddr *)&at, length), 0, "%s: %s", address, strerror(errno));
 	cr_assert(type == SOCK_DGRAM || listen(fd, 8) == 0);
 	child = fork();
 	if (child) {
@@ -366,10 +367,91 @@ Test(node_path, all_or_none)
 	config.node_cgroup = "/tmp";
 	fl_node_path_start(kernel, &config, &path);
 	cr_expect_not(path.enabled);
-	cr_expect(strstr(path.reason, "cannot attach node_watch to /tmp: it is no cgroup"), "%s", path.reason);
+	cr_expect(strstr(path.reason, "cannot attach node_watch to /tmp: it is no cgroup"), "%s",
+		path.reason);
 	cr_expect_eq(link_of("node-connect4"), 0);
 	cr_expect_eq(link_of("node-getpeername6"), 0);
 	config.node_cgroup = "/nowhere";
 	fl_node_path_start(kernel, &config, &path);
 	cr_expect(strstr(path.reason, "cannot open the cgroup /nowhere"), "%s", path.reason);
+}
+
+/* A program of another agent, which returns what it is told. */
+static int others_program(int returns)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = returns },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET4_CONNECT);
+
+	return bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "others", "GPL", code, 2, &options);
+}
+
+/* Attached without BPF_F_ALLOW_MULTI, it suffers no other beside it. */
+Test(node_path, another_agent_is_there_to_be_alone)
+{
+	int dir = open(cgroup, O_RDONLY | O_DIRECTORY), program = others_program(1);
+	struct fl_node_path path;
+
+	cr_assert_eq(bpf_prog_attach(program, dir, BPF_CGROUP_INET4_CONNECT, 0), 0, "%s",
+		strerror(errno));
+	fl_node_path_start(kernel, &config, &path);
+	cr_expect_not(path.enabled);
+	cr_expect(strstr(path.reason, "cannot attach node_connect4"), "%s", path.reason);
+	cr_expect(strstr(path.hint, "another agent's program was attached there to be alone"), "%s",
+		path.hint);
+	cr_expect_eq(link_of("node-connect6"), 0, "none of the others either");
+	fl_node_path_stop(&path);
+
+	cr_assert_eq(bpf_prog_detach2(program, dir, BPF_CGROUP_INET4_CONNECT), 0);
+	start();
+	close(program);
+	close(dir);
+}
+
+/* Attached as everybody should, it runs before ours, and both are heard. */
+Test(node_path, another_agent_is_there_as_well)
+{
+	int dir = open(cgroup, O_RDONLY | O_DIRECTORY), program = others_program(1);
+
+	cr_assert_eq(bpf_prog_attach(program, dir, BPF_CGROUP_INET4_CONNECT, BPF_F_ALLOW_MULTI), 0);
+	start();
+	cr_expect_neq(link_of("node-connect4"), 0);
+	cr_assert_eq(bpf_prog_detach2(program, dir, BPF_CGROUP_INET4_CONNECT), 0);
+	close(program);
+	close(dir);
+}
+
+/* As where only the first version of cgroups is mounted. */
+Test(node_path, no_cgroup2_is_mounted)
+{
+	struct fl_config nowhere = config;
+	struct fl_node_path path;
+	char where[256];
+
+	remove_cgroup();
+	for (int i = 0; i < 100 && fl_cgroup2_find(where, sizeof(where)); i++)
+		umount2(where, MNT_DETACH);
+	nowhere.node_cgroup = NULL;
+	fl_node_path_start(kernel, &nowhere, &path);
+	cr_expect_not(path.enabled);
+	cr_expect_str_eq(path.reason, "no cgroup2 is mounted");
+	cr_expect_str_eq(path.hint, "mount -t cgroup2 none /sys/fs/cgroup");
+	fl_node_path_stop(&path);
+	make_cgroup(); /* for the one who tidies up */
+	config.node_cgroup = cgroup;
+}
+
+/* Nobody can be put into it to see whether the hooks fire: they are used all the same. */
+Test(node_path, a_cgroup_that_cannot_be_written)
+{
+	char root[300];
+
+	snprintf(root, sizeof(root), "%s", cgroup);
+	*strrchr(root, '/') = '\0';
+	cr_assert_eq(mount("none", root, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), 0, "%s",
+		strerror(errno));
+	start();
+	cr_assert_eq(mount("none", root, NULL, MS_REMOUNT | MS_BIND, NULL), 0);
 }

@@ -51,7 +51,9 @@ static void remove_cgroup(struct test_node *node)
 	slash = strrchr(node->cgroup, '/');
 	*slash = '\0';
 	enter(node->cgroup);
-	rmdir(cgroup);
+	/* Children that were just killed are in it for a moment. */
+	for (int tries = 0; rmdir(cgroup) < 0 && errno == EBUSY && tries < 500; tries++)
+		usleep(10000);
 	umount(node->cgroup);
 	rmdir(node->cgroup);
 }
