@@ -71,9 +71,10 @@ static __always_inline int choose_for(
 static __always_inline bool is_out_of_reach(
 	const struct fl_node_question *q, const struct choice *c)
 {
-	const struct exempt_source source = {
-		.addr = ADDRESS(q->source), .device = q->device, .port = bpf_ntohs(q->source_port)
-	};
+	const struct exempt_source source = { .addr = ADDRESS(q->source),
+		.netns = q->netns,
+		.device = q->device,
+		.port = bpf_ntohs(q->source_port) };
 
 	return exempt_is_out_of_reach(&source, &c->addr, c->port, q->proto == IPPROTO_TCP);
 }

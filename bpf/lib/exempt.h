@@ -79,13 +79,13 @@ static __always_inline bool exempt_is_loopback(const struct fl_ip *ip)
 	return !ip->word[2] && ip->word[3] == bpf_htonl(1);
 }
 
-/** Whether a frontend is on loopback, and that of another network namespace than the
- * one it was declared in: there the same address is somebody else's. */
-static __always_inline bool exempt_is_elsewhere(const struct fl_ip *frontend, __u64 netns)
+/** Whether a frontend or an endpoint is on loopback, and that of another network namespace than
+ * the one it was declared in: there the same address is somebody else's. */
+static __always_inline bool exempt_is_elsewhere(const struct fl_ip *ip, __u64 netns)
 {
 	const struct fl_node_row *node;
 
-	if (!exempt_is_loopback(frontend))
+	if (!exempt_is_loopback(ip))
 		return false;
 	node = exempt_node();
 	return node && node->netns && node->netns != netns;
@@ -98,6 +98,7 @@ struct exempt_source {
 	struct fl_ip addr; /**< all zeroes or ::ffff:0.0.0.0 = none yet */
 	__u32 device;      /**< 0 = none */
 	__u32 port;        /**< host order; 0 = none yet */
+	__u64 netns;       /**< cookie of its network namespace, to which it always is */
 };
 
 #define EXEMPT_LOOPBACK_DEVICE 1 /* `lo` is the first of each network namespace */
@@ -121,7 +122,7 @@ static __always_inline bool exempt_is_itself(
 /**
  * Whether a socket that is bound to `source` cannot be connected to an endpoint: what has
  * an address or the device of loopback stays there, what is bound to another device does
- * not get there, and a TCP socket that is bound to the endpoint's own address and port
+ * not get there, other network namespaces have another loopback, and a TCP socket that is bound to the endpoint's own address and port
  * would be connected to itself (simultaneous open, RFC 9293 3.5).
  */
 static __always_inline bool exempt_is_out_of_reach(
@@ -129,6 +130,8 @@ static __always_inline bool exempt_is_out_of_reach(
 {
 	bool is_near = exempt_is_loopback(endpoint);
 
+	if (exempt_is_elsewhere(endpoint, source->netns))
+		return true;
 	if (!is_near &&
 		(exempt_is_loopback(&source->addr) || source->device == EXEMPT_LOOPBACK_DEVICE))
 		return true;
@@ -179,6 +182,7 @@ static __always_inline bool exempt_look(struct bpf_sock_addr *ctx, enum exempt_h
 
 	if (!sk)
 		return false;
+	source.netns = bpf_get_netns_cookie(ctx);
 	source.device = sk->bound_dev_if;
 	source.port = sk->src_port;
 	if (hook == EXEMPT_SENDMSG)

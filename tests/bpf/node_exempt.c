@@ -351,6 +351,31 @@ Test(node_exempt, a_source_that_reaches_no_endpoint_is_left_alone)
 	}
 }
 
+/* An endpoint on loopback is that of the agent's network namespace, not a container's own. */
+Test(node_exempt, an_endpoint_on_loopback_is_out_of_reach_elsewhere)
+{
+	const struct call call = { NEAR, SOCK_STREAM };
+	uint64_t before;
+	pid_t container;
+	int status;
+
+	test_node_declare(&node, "near 10.99.0.1:81/tcp = 127.0.0.1:8081");
+	introduce();
+	fl_node_agent_leave(node.path.maps.node);
+	cr_expect_eq(make_call(&call), ENDPOINT);
+	before = decided(FL_PASS_SOURCE);
+	container = fork();
+	if (container == 0) {
+		if (unshare(CLONE_NEWNET) < 0 ||
+			test_try("ip link set lo up && ip addr add 10.99.0.1/32 dev lo") != 0)
+			_exit(99);
+		_exit(make_call(&call));
+	}
+	cr_assert_eq(waitpid(container, &status, 0), container);
+	cr_expect_eq(WEXITSTATUS(status), REAL, "%d", WEXITSTATUS(status));
+	cr_expect_eq(decided(FL_PASS_SOURCE), before + 1);
+}
+
 /* Nothing can be sent from a device to loopback. */
 Test(node_exempt, a_socket_of_another_device_stays_off_loopback)
 {

@@ -34,8 +34,8 @@ static void make_cgroup(void)
 
 	cr_assert(mkdtemp(root));
 	cr_assert_eq(mount("none", root, "cgroup2", 0, NULL), 0, "%s", strerror(errno));
-	snprintf(cgroup, sizeof(cgroup), "%s/fl-bpf-%d", root, getpid());
-	cr_assert_eq(mkdir(cgroup, 0755), 0, "%s: %s", cgroup, strerror(errno));
+	snprintf(cgroup, sizeof(cgroup), "%s/fl-bpf-XXXXXX", root);
+	cr_assert(mkdtemp(cgroup), "%s: %s", cgroup, strerror(errno));
 }
 
 /* The directory that it was mounted on goes once nothing is mounted there. */
