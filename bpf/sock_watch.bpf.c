@@ -12,6 +12,7 @@
  * A socket that we know nothing of costs one look into its storage per event.
  */
 #include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include <linux/errno.h>
@@ -27,9 +28,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define WANTED (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG)
 
-/* Where the kernel has it in its own struct sock. */
+/* Where the kernel has it in its own structures. */
 struct sock {
 	int sk_err;
+} __attribute__((preserve_access_index));
+
+struct tcp_sock {
+	__u8 bpf_sock_ops_cb_flags;
 } __attribute__((preserve_access_index));
 
 #ifndef AF_INET
@@ -212,6 +217,17 @@ int node_watch(struct bpf_sock_ops *ctx)
 	return GO_ON;
 }
 
+/* Another program of the same cgroup may have set the flags of a socket without keeping
+ * ours: then nobody will tell when it ends. The context is the kernel's struct sock. */
+static __always_inline bool is_still_told(struct bpf_sock *ctx)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)ctx;
+	__u8 flags = 0;
+
+	bpf_core_read(&flags, sizeof(flags), &tcp->bpf_sock_ops_cb_flags);
+	return flags & BPF_SOCK_OPS_STATE_CB_FLAG;
+}
+
 /* The last descriptor of a socket was closed. A stream may live on: it counts until its
  * state says otherwise. */
 SEC("cgroup/sock_release")
@@ -221,7 +237,9 @@ int node_release(struct bpf_sock *ctx)
 
 	if (!kept || !kept->endpoint_id)
 		return GO_ON;
-	if (kept->proto != IPPROTO_TCP || (ctx->state == BPF_TCP_CLOSE && !kept->counted))
+	if (kept->proto != IPPROTO_TCP)
+		watch_forget(kept);
+	else if (kept->counted ? !is_still_told(ctx) : ctx->state == BPF_TCP_CLOSE)
 		watch_forget(kept);
 	return GO_ON;
 }

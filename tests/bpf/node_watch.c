@@ -568,6 +568,48 @@ Test(node_watch, a_datagram_socket_that_is_disconnected)
 	expect_open(0);
 }
 
+/* A program beside ours that wants other callbacks, and forgets those that are wanted. */
+static int attach_rude(void)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_LDX | BPF_W | BPF_MEM, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_1 },
+		{ .code = BPF_JMP | BPF_JNE | BPF_K,
+			.dst_reg = BPF_REG_2,
+			.off = 2,
+			.imm = BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K,
+			.dst_reg = BPF_REG_2,
+			.imm = BPF_SOCK_OPS_RTT_CB_FLAG },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_sock_ops_cb_flags_set },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int program = bpf_prog_load(
+		BPF_PROG_TYPE_SOCK_OPS, "rude", "GPL", code, sizeof(code) / sizeof(code[0]), NULL);
+	int cgroup = open(node.cgroup, O_RDONLY | O_DIRECTORY);
+	int link = bpf_link_create(program, cgroup, BPF_CGROUP_SOCK_OPS, NULL);
+
+	cr_assert_geq(link, 0, "%m");
+	close(cgroup);
+	close(program);
+	return link;
+}
+
+Test(node_watch, another_program_takes_the_callbacks)
+{
+	int listener = listen_at(E1), pair[2], link = attach_rude();
+
+	test_node_declare(&node, WEB);
+	connected_pair(listener, pair);
+	EXPECT("connected", .connects = 1, .established = 1);
+	expect_open(1);
+	close(pair[0]);
+	close(pair[1]);
+	expect_open(0);
+	EXPECT("closed", .connects = 1, .established = 1);
+	close(link);
+}
+
 /* Its first subflow is what connects, and what is counted. */
 Test(node_watch, multipath_tcp)
 {

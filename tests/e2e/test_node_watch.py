@@ -50,6 +50,7 @@ def shown(agent, key):
     return {e["address"]: e[key] for e in agent.cli("endpoint", "list", "web")}
 
 
+@pytest.mark.sanitised
 def test_connections_are_counted(net, agent, clients):
     counts = {f"{net.server4(int(name[4:]))}:{PORT}": n for name, n in clients.open(TO, 60).items()}
     expected = {f"{net.server4(n)}:{PORT}": 0 for n in range(1, SERVERS + 1)} | counts
@@ -78,6 +79,7 @@ def test_connections_are_counted(net, agent, clients):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+@pytest.mark.sanitised
 def test_an_endpoint_that_refuses_is_left_out_until_it_answers(net, agent, clients, servers):
     def spread(count):
         answer = clients.ask("spread", to=TO, count=count, patience=60)
