@@ -193,6 +193,50 @@ Test(observe_metrics, openmetrics)
 	cr_expect(has_line(all, "# TYPE fairlead_apply_seconds histogram"));
 }
 
+/* Histograms are looked up in the kernel: see tests/e2e/test_node_watch.py. */
+Test(observe_metrics, connections_of_this_node)
+{
+	static const char *const lines[] = {
+		"fairlead_node_connects_total{service=\"team/web\",endpoint=\"192.0.2.1:8080\"} 12",
+		"fairlead_node_established_total{service=\"team/web\",endpoint=\"192.0.2.1:8080\"} "
+		"7",
+		"fairlead_node_faults_total{service=\"team/"
+		"web\",endpoint=\"192.0.2.1:8080\",fault=\"given_up\"} 1",
+		"fairlead_node_faults_total{service=\"team/"
+		"web\",endpoint=\"192.0.2.1:8080\",fault=\"unreachable\"} 4",
+		"fairlead_node_resets_total{service=\"team/web\",endpoint=\"192.0.2.1:8080\"} 2",
+		"fairlead_node_retransmits_total{service=\"team/web\",endpoint=\"192.0.2.1:8080\"} "
+		"9",
+		"fairlead_node_ejected{service=\"team/web\",endpoint=\"192.0.2.1:8080\"} 1",
+		"fairlead_node_ejections_total{service=\"team/web\",endpoint=\"192.0.2.1:8080\"} 5",
+		"fairlead_node_smoothed_connect_seconds{service=\"team/"
+		"web\",endpoint=\"192.0.2.1:8080\"} 0.0015",
+	};
+	struct fl_live_row live[16] = { 0 };
+	struct fl_node_path path = { .maps = FL_NODE_MAPS_NONE };
+	const char *all;
+
+	live[fl_snapshot_find(t->view.applied, "team/web")->endpoints[0].id] = (struct fl_live_row){
+		.connects = 12,
+		.established = 7,
+		.faults = { 1, 0, 0, 4 },
+		.resets = 2,
+		.retransmits = 9,
+		.ejected = 1,
+		.ejected_times = 5,
+		.connect_us = 1500,
+	};
+	cr_expect_not(strstr(write_all(FL_METRICS_PROMETHEUS), "fairlead_node_"));
+	path.maps.live = live;
+	path.maps.shape[FL_NODE_MAP_live].max_entries = 16;
+	t->view.node_path = &path;
+	check_families(write_all(FL_METRICS_OPENMETRICS));
+	all = write_all(FL_METRICS_PROMETHEUS);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		cr_expect(has_line(all, lines[i]), "%s", lines[i]);
+	cr_expect_not(strstr(all, "fairlead_node_smoothed_rtt_seconds{"), "no value is known");
+}
+
 Test(observe_metrics, before_the_first_snapshot)
 {
 	const char *all;
