@@ -72,6 +72,9 @@ def test_an_endpoint_that_is_gone_is_left_out_and_comes_back(net, servers, agent
     servers[2] = net.serve_one(2)
     record_property("seconds until it was back", wait_for(agent, "web", f"192.0.2.12:{PORT}", "up"))
     wait_until(lambda: "web-2" in clients.spread_amid_change(TO, 50), "it gets new connections again")
+    web_2 = next(e for e in agent.cli("service", "show", "web")["endpoints"] if e["address"] == f"192.0.2.12:{PORT}")
+    assert [(c["state"], c["cause"], c["detail"]) for c in web_2["history"]] == [
+        ("up", "probe", "connected"), ("down", "probe", "Connection refused"), ("up", "probe", "not probed yet")]
 
 
 def test_failures_that_are_fewer_than_fall_are_forgiven(agent, clients):

@@ -43,6 +43,7 @@ void fl_agent_view(void *context, struct fl_view *ret)
 		.pools = agent->pools,
 		.stale = agent->stale,
 		.registries = &agent->registries,
+		.health = agent->health,
 		.checker = agent->checker,
 		.conflicts = &agent->conflicts,
 		.dns = agent->dns,

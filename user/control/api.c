@@ -140,8 +140,29 @@ static void put_connections(const struct fl_view *view, const struct fl_service 
 		fl_json_null(json, "connections");
 }
 
-static void put_endpoint(const struct fl_view *view, const struct fl_service *service,
+/* The last verdicts on it, newest first; none of one that nobody observes. */
+static void put_history(const struct fl_view *view, const struct fl_service *service,
 	const struct fl_endpoint *endpoint, struct fl_json_text *json)
+{
+	const struct fl_health_key key = { service->name, endpoint->addr, endpoint->port };
+	const struct fl_verdict *verdict =
+		view->health ? fl_health_verdict(view->health, &key) : NULL;
+	const struct fl_change *change;
+
+	fl_json_list(json, "history");
+	for (size_t back = 0; verdict && (change = fl_verdict_change(verdict, back)); back++) {
+		fl_json_object(json, NULL);
+		fl_json_time(json, "at", change->at_ms / 1000);
+		fl_json_string(json, "state", fl_state_name(change->state));
+		fl_json_string(json, "cause", fl_cause_name(change->cause));
+		fl_json_string(json, "detail", change->detail);
+		fl_json_end(json);
+	}
+	fl_json_end(json);
+}
+
+static void put_endpoint(const struct fl_view *view, const struct fl_service *service,
+	const struct fl_endpoint *endpoint, bool history, struct fl_json_text *json)
 {
 	const struct fl_endpoint_row *row = endpoint_row(view, service, endpoint);
 	char address[FL_SOCKET_TEXT];
@@ -161,6 +182,8 @@ static void put_endpoint(const struct fl_view *view, const struct fl_service *se
 	fl_json_string(json, "zone", endpoint->zone);
 	fl_json_string(json, "node", endpoint->node);
 	put_connections(view, service, endpoint, json);
+	if (history)
+		put_history(view, service, endpoint, json);
 	fl_json_end(json);
 }
 
@@ -168,7 +191,7 @@ static void put_endpoints(
 	const struct fl_view *view, const struct fl_service *service, struct fl_json_text *json)
 {
 	for (size_t i = 0; i < service->endpoint_count; i++)
-		put_endpoint(view, service, &service->endpoints[i], json);
+		put_endpoint(view, service, &service->endpoints[i], false, json);
 }
 
 int fl_api_endpoints(const struct fl_view *view, const char *service, struct fl_json_text *json)
@@ -270,7 +293,8 @@ static void put_service_with_endpoints(
 	put_service_fields(view, service, json);
 	put_choice(service, json);
 	fl_json_list(json, "endpoints");
-	put_endpoints(view, service, json);
+	for (size_t i = 0; i < service->endpoint_count; i++)
+		put_endpoint(view, service, &service->endpoints[i], true, json);
 	fl_json_end(json);
 	fl_json_end(json);
 }

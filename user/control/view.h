@@ -45,6 +45,7 @@ struct fl_view {
 	const struct fl_pools *pools; /**< NULL = no node path */
 	const struct fl_stale *stale; /**< NULL = nobody closes connections */
 	const struct fl_registry_set *registries;
+	const struct fl_health *health;      /**< NULL = nothing is known of it here */
 	const struct fl_checker *checker;    /**< NULL = nothing is probed */
 	const struct fl_problems *conflicts; /**< of the last merge */
 	const struct fl_dns_server *dns;     /**< NULL = off */

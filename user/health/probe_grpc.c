@@ -120,7 +120,7 @@ static void judge(const struct fl_http_answer *answer, struct fl_probe_outcome *
 		return;
 	}
 	known = fl_http_header(answer, "grpc-status", code, sizeof(code));
-	said = fl_http_header(answer, "grpc-message", words, sizeof(words));
+	said = fl_http_header(answer, "grpc-message", words, sizeof(words)) && *words;
 	if (!known || strcmp(code, "0") != 0) {
 		fl_probe_say(outcome, "grpc-status %s%s%s", known ? code : "is missing",
 			said ? ": " : "", said ? words : "");
