@@ -137,3 +137,19 @@ def test_what_is_refused(agent):
                             text=True, timeout=PATIENCE_S, check=False).stdout
     assert "changes are made over the Unix socket only" in answer
     assert endpoint(agent, TWO)["state"] == "up"
+
+
+def test_an_endpoint_that_comes_back_starts_slowly(agent, clients):
+    """Out of 100 weights it gets some 5 at once, and its whole share in the end."""
+    agent.declare("web.yaml", web({1: 1, 2: 1, 3: 1}, "slow_start: { window: 1h, min_weight: 5 }"))
+    agent.cli("endpoint", "drain", "web", TWO)
+    wait_for(agent, TWO, state="draining")
+    agent.cli("endpoint", "undrain", "web", TWO)
+    wait_for(agent, TWO, state="up", weight=1, reason="slow start: 5.0 % of its weight")
+    found = clients.spread(TO, 400)
+    assert found.get("web-2", 0) < 60 and min(found["web-1"], found["web-3"]) > 120, found
+    agent.declare("web.yaml", web({1: 1, 2: 1, 3: 1}, "slow_start: { window: 10s, min_weight: 5 }"))
+    wait_for(agent, TWO, reason="declared up")
+    found = clients.spread(TO, 400)
+    assert found["web-2"] > 80, found
+    agent.declare("web.yaml", web({1: 1, 2: 1, 3: 1}))

@@ -345,7 +345,8 @@ int fl_agent_apply_init(struct fl_agent *agent)
 	agent->merger = fl_merger_new();
 	agent->health = fl_health_new(fl_agent_published, agent);
 	agent->overlay = fl_overlay_new();
-	return agent->merger && agent->health && agent->overlay ? 0 : -ENOMEM;
+	agent->ramps = fl_ramps_new();
+	return agent->merger && agent->health && agent->overlay && agent->ramps ? 0 : -ENOMEM;
 }
 
 void fl_agent_apply_done(struct fl_agent *agent)
@@ -353,6 +354,7 @@ void fl_agent_apply_done(struct fl_agent *agent)
 	forget_applying(agent);
 	fl_merger_free(agent->merger);
 	fl_overlay_free(agent->overlay);
+	fl_ramps_free(agent->ramps);
 	fl_health_free(agent->health);
 	fl_snapshot_unref(agent->applied);
 	fl_problems_done(&agent->conflicts);

@@ -81,6 +81,32 @@ static void say_panic(const struct fl_snapshot *before, const struct fl_snapshot
 	}
 }
 
+/* Once more when that shows that somebody came up: its slow start begins with its first flow. */
+static int lay(struct fl_agent *agent, struct fl_snapshot *merged, struct fl_snapshot **ret)
+{
+	uint64_t now_ms = fl_clock_real_ms();
+	struct fl_snapshot *laid = NULL;
+	int r = fl_ramps_step(agent->ramps, agent->health, now_ms);
+
+	if (r >= 0)
+		r = fl_overlay_lay(agent->overlay, agent->health, merged, agent->generation + 1,
+			now_ms, &laid);
+	if (r >= 0)
+		r = fl_ramps_look(agent->ramps, agent->health, laid, now_ms);
+	if (r > 0) {
+		fl_snapshot_unref(laid);
+		laid = NULL;
+		r = fl_overlay_lay(agent->overlay, agent->health, merged, agent->generation + 1,
+			now_ms, &laid);
+	}
+	if (r < 0) {
+		fl_snapshot_unref(laid);
+		return r;
+	}
+	*ret = laid;
+	return 0;
+}
+
 int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret)
 {
 	struct fl_problems problems = { 0 };
@@ -95,8 +121,7 @@ int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret)
 	if (r >= 0)
 		r = fl_heartbeats_configure(agent->heartbeats, merged);
 	if (r >= 0)
-		r = fl_overlay_lay(agent->overlay, agent->health, merged, agent->generation + 1,
-			fl_clock_real_ms(), ret);
+		r = lay(agent, merged, ret);
 	if (r >= 0)
 		say_panic(agent->applied, *ret);
 	fl_snapshot_unref(merged);

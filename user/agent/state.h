@@ -13,6 +13,7 @@
 #include "health/heartbeats.h"
 #include "health/keeper.h"
 #include "health/overlay.h"
+#include "health/ramps.h"
 #include "kernel/closer.h"
 #include "kernel/kernel.h"
 #include "kernel/links.h"
@@ -81,6 +82,7 @@ struct fl_agent {
 	struct fl_merger *merger;
 	struct fl_health *health;
 	struct fl_overlay *overlay;
+	struct fl_ramps *ramps;
 	struct fl_passive *passive;
 	struct fl_health_keeper *health_keeper;
 	struct fl_heartbeats *heartbeats;

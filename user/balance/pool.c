@@ -176,7 +176,7 @@ static void put_members(const struct survey *s, struct fl_pool_head *head, union
 			sum = 0;
 		}
 		tier->count++;
-		sum += c->endpoint->weight;
+		sum += fl_endpoint_share(c->endpoint);
 		rows[i / FL_MEMBERS_PER_ROW].member[i % FL_MEMBERS_PER_ROW] =
 			(struct fl_member){ c->endpoint->id, sum };
 	}
@@ -191,7 +191,7 @@ static int make_turns(const struct survey *s, struct fl_pool_head *head, uint16_
 	if (!weights)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->count; i++)
-		weights[i] = s->members[i].endpoint->weight;
+		weights[i] = fl_endpoint_share(s->members[i].endpoint);
 	for (unsigned t = 0; t < FL_TIERS; t++) {
 		struct fl_pool_tier *tier = &head->tier[t];
 		int r = fl_turns_make(

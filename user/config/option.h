@@ -138,6 +138,8 @@ char *fl_option_text(const struct fl_option *option, const void *target);
 /* types.c: single values */
 extern const struct fl_option_type fl_type_text, fl_type_path, fl_type_label, fl_type_integer,
 	fl_type_word, fl_type_flag, fl_type_mode, fl_type_opaque;
+/* decimals.c: numbers like 1.5, kept as hundredths */
+extern const struct fl_option_type fl_type_hundredths;
 /* durations.c: in seconds, in milliseconds, and what becomes of stale connections */
 extern const struct fl_option_type fl_type_duration, fl_type_millis, fl_type_stale;
 /* network.c: addresses and interfaces */

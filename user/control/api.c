@@ -113,6 +113,11 @@ static const char *endpoint_reason(const struct fl_view *view, const struct fl_e
 		return fl_routes_explain(view->routes, endpoint->id, buffer, size);
 	if (has_no_way)
 		return "no next hop resolved yet";
+	if (up && endpoint->ramp && endpoint->weight) {
+		snprintf(buffer, size, "slow start: %u.%u %% of its weight", endpoint->ramp / 10,
+			endpoint->ramp % 10);
+		return buffer;
+	}
 	if (endpoint->cause != FL_CAUSE_DECLARED)
 		return observed_reason(endpoint, buffer, size);
 	if (up && !endpoint->weight)

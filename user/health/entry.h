@@ -40,6 +40,7 @@ struct fl_entry {
 	uint64_t said_ms;    /**< the operator's word */
 	uint64_t until_ms;   /**< when that turns into "down"; 0 = never */
 	struct fl_verdict verdict;
+	uint16_t ramp; /**< thousandths of the weight; 0 = all of it */
 	bool lost;
 	bool seen; /**< by the overlay, in the service as it is now */
 };

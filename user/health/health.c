@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "balance/ramp.h"
 #include "core/text.h"
 #include "health/entry.h"
 
@@ -259,6 +260,28 @@ int fl_health_set_flapping(struct fl_health *health, const struct fl_health_key 
 		return 0;
 	signals.flapping = flapping;
 	return set(health, key, &signals, FL_SOURCE_PROBE, entry->details[FL_SOURCE_PROBE]);
+}
+
+int fl_health_set_ramp(
+	struct fl_health *health, const struct fl_health_key *key, uint16_t permille)
+{
+	uint16_t ramp = permille == FL_RAMP_WHOLE ? 0 : permille;
+	struct fl_entry *entry = find(health, key);
+	struct fl_ward *ward;
+
+	if (!entry && !ramp)
+		return 0;
+	ward = have_ward(health, key->service);
+	entry = ward ? have_entry(health, ward, key) : NULL;
+	if (!entry) {
+		if (ward && !ward->entries)
+			free_ward(health, ward);
+		return -ENOMEM;
+	}
+	if (entry->ramp != ramp)
+		mark(health, ward);
+	entry->ramp = ramp;
+	return 0;
 }
 
 /* ----------------------------------------------------------- the operator's word */

@@ -82,6 +82,14 @@ int fl_health_set_ejected(struct fl_health *health, const struct fl_health_key *
 int fl_health_set_flapping(
 	struct fl_health *health, const struct fl_health_key *key, bool flapping);
 
+/**
+ * How far an endpoint is in its slow start. Nobody is called: who sets it makes a snapshot.
+ * @param permille  of its weight, 1 - FL_RAMP_WHOLE, which ends it and makes no entry
+ * @return 0, -ENOMEM
+ */
+int fl_health_set_ramp(
+	struct fl_health *health, const struct fl_health_key *key, uint16_t permille);
+
 /* ------------------------------------------------------------------------ verdicts */
 
 /** @return borrowed until the next call that changes something; NULL = nobody said anything */

@@ -106,11 +106,13 @@ static int lay_service(struct fl_health *health, struct fl_service *declared, ui
 			continue;
 		judge(entry, &declared->endpoints[i], now_ms);
 		r = lay_endpoint(endpoint, &entry->verdict);
+		endpoint->ramp = entry->ramp;
 		differs = true;
 	}
 	if (r == 0 && ward)
 		forget_absent(health, ward);
 	differs = fl_rules_apply(laid) || differs;
+	differs = fl_service_share(laid) || differs;
 	if (r < 0 || !differs) {
 		fl_service_unref(laid);
 		laid = r < 0 ? NULL : fl_service_ref(declared);

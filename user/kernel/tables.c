@@ -165,7 +165,7 @@ static int build(struct fl_tables *tables, const struct fl_service *service, enu
 			entries[count++] = (struct fl_maglev_entry){
 				.addr = endpoint->addr,
 				.port = endpoint->port,
-				.weight = endpoint->weight,
+				.weight = fl_endpoint_share(endpoint),
 				.id = endpoint->id,
 			};
 	}

@@ -204,7 +204,8 @@ static bool same_usable(const struct fl_service *old, const struct fl_service *n
 
 static bool take_alike(const struct fl_endpoint *a, const struct fl_endpoint *b)
 {
-	return a->weight == b->weight && a->state == b->state;
+	return fl_endpoint_share(a) == fl_endpoint_share(b) && a->weight == b->weight &&
+	       a->state == b->state;
 }
 
 static bool take_alike_there(const struct fl_endpoint *a, const struct fl_endpoint *b)

@@ -38,6 +38,8 @@ struct fl_service *fl_service_new(const char *name)
 	service->settle_tcp_s = FL_SETTLE_TCP_DEFAULT_S;
 	service->settle_udp_s = FL_SETTLE_UDP_DEFAULT_S;
 	service->stale_s = FL_STALE_KEEP;
+	service->slow_start = (struct fl_slow_start){ .aggression_hundredths = FL_AGGRESSION_DEFAULT,
+		.min_percent = FL_MIN_PERCENT_DEFAULT };
 	service->max_fails = FL_MAX_FAILS_DEFAULT;
 	service->fail_timeout_s = FL_FAIL_TIMEOUT_DEFAULT;
 	service->max_ejected_percent = FL_MAX_EJECTED_DEFAULT;
@@ -428,6 +430,36 @@ bool fl_endpoint_takes_flows(const struct fl_endpoint *endpoint)
 	return endpoint->state == FL_UP && endpoint->weight > 0;
 }
 
+uint16_t fl_endpoint_share(const struct fl_endpoint *endpoint)
+{
+	return endpoint->share ? endpoint->share : endpoint->weight;
+}
+
+#define SHARE_SCALE 100
+
+bool fl_service_share(struct fl_service *service)
+{
+	uint32_t largest = 1, scale;
+	bool ramps = false;
+
+	for (size_t i = 0; i < service->endpoint_count; i++) {
+		const struct fl_endpoint *endpoint = &service->endpoints[i];
+
+		largest = endpoint->weight > largest ? endpoint->weight : largest;
+		ramps = ramps || (endpoint->ramp && endpoint->weight);
+	}
+	scale = UINT16_MAX / largest < SHARE_SCALE ? UINT16_MAX / largest : SHARE_SCALE;
+	for (size_t i = 0; ramps && i < service->endpoint_count; i++) {
+		struct fl_endpoint *endpoint = &service->endpoints[i];
+		uint32_t share = endpoint->weight * scale;
+
+		if (endpoint->ramp)
+			share = share * endpoint->ramp / FL_RAMP_WHOLE;
+		endpoint->share = (uint16_t)(share || !endpoint->weight ? share : 1);
+	}
+	return ramps;
+}
+
 enum fl_state fl_endpoint_flow_state(const struct fl_endpoint *endpoint)
 {
 	return endpoint->state == FL_UP && !endpoint->weight ? FL_DRAINING : endpoint->state;
@@ -481,7 +513,8 @@ uint32_t fl_service_table_size(const struct fl_service *service, enum fl_family 
 
 static bool is_same_endpoint(const struct fl_endpoint *a, const struct fl_endpoint *b)
 {
-	return a->port == b->port && a->weight == b->weight && a->state == b->state &&
+	return a->port == b->port && a->weight == b->weight && a->share == b->share &&
+	       a->ramp == b->ramp && a->state == b->state &&
 	       a->backup == b->backup && fl_ip_equal(&a->addr, &b->addr) &&
 	       fl_text_is_same(a->zone, b->zone) && fl_text_is_same(a->node, b->node);
 }
@@ -503,7 +536,10 @@ bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)
 		a->settle_udp_s != b->settle_udp_s || a->cross_family != b->cross_family ||
 		a->frontend_count != b->frontend_count || a->endpoint_count != b->endpoint_count ||
 		!fl_registration_equal(&a->registration, &b->registration) ||
-		a->heartbeat_ms != b->heartbeat_ms || a->min_healthy != b->min_healthy ||
+		a->heartbeat_ms != b->heartbeat_ms ||
+		a->slow_start.window_s != b->slow_start.window_s ||
+		a->slow_start.aggression_hundredths != b->slow_start.aggression_hundredths ||
+		a->slow_start.min_percent != b->slow_start.min_percent || a->min_healthy != b->min_healthy ||
 		a->in_panic != b->in_panic || !fl_check_equal(&a->check, &b->check))
 		return false;
 	for (size_t i = 0; i < a->frontend_count; i++)

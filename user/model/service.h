@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "balance/ramp.h"
 #include "core/addr.h"
 #include "core/problem.h"
 #include "fairlead/node.h"
@@ -34,6 +35,9 @@ struct fl_endpoint {
 	struct fl_ip addr;
 	uint16_t port;   /**< host order; 0 = the frontend's */
 	uint16_t weight; /**< 0 = takes no new flows */
+	/** What it weighs among the endpoints of its service just now: see fl_endpoint_share. */
+	uint16_t share;
+	uint16_t ramp; /**< thousandths of its weight that it has in its slow start; 0 = all */
 	enum fl_state state;
 	bool backup; /**< takes new flows only while no other does */
 	char *zone;  /**< NULL = unknown */
@@ -77,6 +81,7 @@ struct fl_service {
 	struct fl_registration registration;  /**< how it is written into a registry, if it is */
 	uint32_t min_healthy;                 /**< endpoints up below which all are used; 0 = off */
 	bool in_panic;         /**< of an overlay: too few are up, and all are used */
+	struct fl_slow_start slow_start;
 	uint32_t heartbeat_ms; /**< within which each endpoint sends one; 0 = none is expected */
 	struct fl_check check; /**< how its endpoints are probed, if they are */
 	bool varies;     /**< endpoints come and go by themselves: a family without is no error */
@@ -132,6 +137,12 @@ bool fl_service_uses(const struct fl_service *service, enum fl_family family,
 	const struct fl_endpoint *endpoint);
 /** Whether it gets new flows: it is up and has a weight. */
 bool fl_endpoint_takes_flows(const struct fl_endpoint *endpoint);
+/** Its weight, as long as no endpoint of its service is in its slow start; then all are
+ * scaled up, so that a part of weight 1 can be told from none. What is proportional to weights
+ * does not notice. */
+uint16_t fl_endpoint_share(const struct fl_endpoint *endpoint);
+/** Fill the shares of an overlay from weights and ramps. @return whether any ramps */
+bool fl_service_share(struct fl_service *service);
 /** The state that its flows meet: one without a weight takes old flows only, as if it were
  * draining, also where no slot decides (a port that is used again, say). */
 enum fl_state fl_endpoint_flow_state(const struct fl_endpoint *endpoint);
