@@ -21,12 +21,13 @@ static bool is_installed(const char *program)
 
 static void start_nftables(struct rival *rival, const struct rival_endpoints *to)
 {
-	FILE *file = fopen("/run/bench.nft", "w");
+	FILE *file;
 
 	if (!is_installed("nft")) {
 		rival->missing = "nftables";
 		return;
 	}
+	file = fopen("/run/bench.nft", "w");
 	if (!file)
 		err(1, "/run/bench.nft");
 	fprintf(file,
@@ -59,12 +60,13 @@ static pid_t start(const char *command)
 
 static void start_haproxy(struct rival *rival, const struct rival_endpoints *to)
 {
-	FILE *file = fopen("/run/haproxy.cfg", "w");
+	FILE *file;
 
 	if (!is_installed("haproxy")) {
 		rival->missing = "haproxy";
 		return;
 	}
+	file = fopen("/run/haproxy.cfg", "w");
 	if (!file)
 		err(1, "/run/haproxy.cfg");
 	fputs("defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
@@ -79,12 +81,13 @@ static void start_haproxy(struct rival *rival, const struct rival_endpoints *to)
 static void start_nginx(struct rival *rival, const struct rival_endpoints *to)
 {
 	static const char module[] = "/usr/lib/nginx/modules/ngx_stream_module.so";
-	FILE *file = fopen("/run/nginx.conf", "w");
+	FILE *file;
 
 	if (!is_installed("nginx") || access(module, R_OK) < 0) {
 		rival->missing = "nginx with libnginx-mod-stream";
 		return;
 	}
+	file = fopen("/run/nginx.conf", "w");
 	if (!file)
 		err(1, "/run/nginx.conf");
 	fprintf(file,
