@@ -141,7 +141,11 @@ def test_what_is_refused(agent):
 
 def test_an_endpoint_that_comes_back_starts_slowly(agent, clients):
     """Out of 100 weights it gets some 5 at once, and its whole share in the end."""
+    def updates():
+        return sum(registry["updates"] for registry in agent.cli("registry", "list"))
+    before = updates()
     agent.declare("web.yaml", web({1: 1, 2: 1, 3: 1}, "slow_start: { window: 1h, min_weight: 5 }"))
+    wait_until(lambda: updates() > before, "the file is read")
     agent.cli("endpoint", "drain", "web", TWO)
     wait_for(agent, TWO, state="draining")
     agent.cli("endpoint", "undrain", "web", TWO)
