@@ -36,6 +36,10 @@ static void setup(void)
 		"ip addr add 10.99.0.1/32 dev lo && ip -6 addr add 2001:db8::1/128 dev lo nodad && "
 		"ip -6 addr add 2001:db8:99::1/128 dev lo nodad && "
 		"ip link add fl0 type veth peer name fl1 && ip link set fl0 up");
+	/* The kernel makes the routes to IPv6 addresses of its own a moment later. */
+	test_run(
+		"for i in $(seq 200); do ip -6 route get 2001:db8::1 >/dev/null 2>&1 && "
+		"ip -6 route get 2001:db8:99::1 >/dev/null 2>&1 && exit; sleep 0.05; done; exit 1");
 }
 
 static void teardown(void)

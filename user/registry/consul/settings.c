@@ -29,6 +29,9 @@ const char *const fl_consul_setting_keys[FL_CONSUL_SETTINGS] = {
 	"stale",
 	"heartbeat",
 	"min_healthy",
+	"slow_start.window",
+	"slow_start.aggression",
+	"slow_start.min_weight",
 };
 
 static bool is_joint(char c)

@@ -18,7 +18,7 @@
  * Instances are asked one by one, and may disagree, during a change for instance: what
  * most of them say counts, of equally many what the first instance by name says.
  */
-#define FL_CONSUL_SETTINGS    19
+#define FL_CONSUL_SETTINGS    22
 #define FL_CONSUL_META_PREFIX "fairlead-"
 #define FL_CONSUL_TAG_PREFIX  "fairlead."
 
