@@ -32,6 +32,8 @@ def test_connections_go_where_it_says(net, agent, forward, vip, endpoints):
                                                f"forward: {forward}")))
     wait_until(lambda: (agent.service("web").get("forward"), agent.service("web").get("frontends"))
                == (forward, [f"{name}:{PORT}/tcp"]), "applied")
+    wait_until(lambda: all(explain(agent, vip, FIRST_PORT + n)["reason"] != "no_route" for n in range(FLOWS)),
+               "next hops are resolved")
     servers = {address: f"web-{n}" for n, (address, _) in zip(WEIGHTS, endpoints(WEIGHTS))}
     forwarded = agent.reasons()["forwarded"]
     told = [explain(agent, vip, FIRST_PORT + n) for n in range(FLOWS)]

@@ -148,6 +148,7 @@ def test_the_cli_shows_it(net, agent):
     assert [(e["address"], e["weight"], e["state"]) for e in endpoints] \
         == [(address, weight, "up") for address, weight in endpoints4(WEIGHTS)]
     shown = [{**e, "connections": None} for e in agent.cli("service", "show", "web")["endpoints"]]
+    assert [e.pop("history") for e in shown] == [[], [], []], "nobody said anything of them"
     assert shown == [{**e, "connections": None} for e in endpoints], "but for what counts on meanwhile"
     assert "error" in agent.cli("service", "show", "nobody", code=1)
 

@@ -65,6 +65,9 @@ def test_who_is_no_balancer_is_refused(net, agent):
     answer = Clients(net).ask("spread", to=[VIP4, PORT], count=20, patience=2)
     assert answer["servers"] == {}
     wait_until(lambda: target.cli("stats")["target_reasons"]["not_allowed"] > refused, "it is counted")
+    agent.config.write_text(agent.config.read_text().replace("  tunnel_source: 192.0.2.250\n", ""))
+    assert agent.stop() == 0
+    agent.start()
 
 
 def test_a_frontend_asks_for_a_family_that_no_endpoint_has(agent):
