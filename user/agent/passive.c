@@ -97,20 +97,33 @@ static bool is_watched(const struct fl_service *service)
 	return tcp && (!udp || service->forward == FL_NAT);
 }
 
-/* Whether no more of the service's endpoints may be left out. */
-static bool must_spare(const struct fl_passive *passive, const struct fl_service *service)
+/* Of one service: counted once, and kept while its endpoints are looked at. */
+struct share {
+	size_t out;    /* left out */
+	size_t takers; /* that get new flows, as applied */
+};
+
+static struct share count_share(const struct fl_passive *passive, const struct fl_service *service)
 {
-	size_t out = 0, takers = 0;
+	struct share share = { 0 };
 
 	for (size_t i = 0; i < service->endpoint_count; i++) {
 		uint32_t id = service->endpoints[i].id;
 
-		out += id && id <= passive->limit && fl_silence_is_out(&passive->endpoints[id]);
-		takers += fl_endpoint_takes_flows(&service->endpoints[i]);
+		share.out +=
+			id && id <= passive->limit && fl_silence_is_out(&passive->endpoints[id]);
+		share.takers += fl_endpoint_takes_flows(&service->endpoints[i]);
 	}
-	if (takers < 2)
+	return share;
+}
+
+/* Whether no more of the service's endpoints may be left out. */
+static bool must_spare(const struct share *share, const struct fl_service *service)
+{
+	if (share->takers < 2)
 		return true;
-	return out > 0 && (out + 1) * 100 > service->max_ejected_percent * service->endpoint_count;
+	return share->out > 0 &&
+	       (share->out + 1) * 100 > service->max_ejected_percent * service->endpoint_count;
 }
 
 static void say(const struct fl_service *service, const struct fl_endpoint *endpoint,
@@ -143,7 +156,8 @@ static void signal_change(struct fl_agent *agent, const struct fl_service *servi
 }
 
 static void look_at(struct fl_passive *passive, struct fl_agent *agent,
-	const struct fl_service *service, const struct fl_endpoint *endpoint, uint32_t now_s)
+	const struct fl_service *service, const struct fl_endpoint *endpoint, struct share *share,
+	uint32_t now_s)
 {
 	const struct fl_silence_rules rules = { service->max_fails, service->fail_timeout_s };
 	struct fl_silence *silence;
@@ -154,14 +168,17 @@ static void look_at(struct fl_passive *passive, struct fl_agent *agent,
 		return;
 	silence = &passive->endpoints[endpoint->id];
 	if (passive->services[endpoint->id] != service->id) { /* the number was another's */
+		share->out -= fl_silence_is_out(silence);
 		*silence = (struct fl_silence){ 0 };
 		passive->services[endpoint->id] = service->id;
 	}
 	if (read_counts(agent, service, endpoint->id, &counts) < 0)
 		return;
-	change = fl_silence_feed(silence, &rules, &counts, must_spare(passive, service), now_s);
-	if (change != FL_SILENCE_SAME)
-		signal_change(agent, service, endpoint, silence);
+	change = fl_silence_feed(silence, &rules, &counts, must_spare(share, service), now_s);
+	if (change == FL_SILENCE_SAME)
+		return;
+	share->out += change == FL_SILENCE_FAILS ? 1 : -1;
+	signal_change(agent, service, endpoint, silence);
 }
 
 void fl_passive_tick(struct fl_passive *passive, struct fl_agent *agent, uint32_t now_s)
@@ -174,11 +191,13 @@ void fl_passive_tick(struct fl_passive *passive, struct fl_agent *agent, uint32_
 	for (size_t n = 0; n < applied->service_count && looked < ENDPOINTS_AT_ONCE; n++) {
 		const struct fl_service *service =
 			applied->services[passive->next++ % applied->service_count];
+		struct share share;
 
 		if (!is_watched(service))
 			continue;
+		share = count_share(passive, service);
 		for (size_t i = 0; i < service->endpoint_count; i++)
-			look_at(passive, agent, service, &service->endpoints[i], now_s);
+			look_at(passive, agent, service, &service->endpoints[i], &share, now_s);
 		looked += service->endpoint_count;
 	}
 }
