@@ -6,13 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Out of memory leaves an entry out of its table, and says so in the entry. */
+#define HASH_NONFATAL_OOM        1
+#define uthash_nonfatal_oom(elt) ((elt)->lost = true)
+#include <uthash.h>
+
 #include "core/log.h"
-#include "core/vec.h"
 
 /* Walks after which one is given up: its sockets lie where nobody gets. */
 #define WALKS_MAX 10
 
 struct leaver {
+	UT_hash_handle hh;
 	uint32_t endpoint;
 	uint32_t service;
 	char name[FL_NAME_MAX + 1]; /* of the service; "" = of an earlier agent's time */
@@ -24,21 +29,37 @@ struct leaver {
 	unsigned left; /* of these, not closed */
 	unsigned walks;
 	uint64_t closed;
+	bool lost; /* there was no memory for its place in the table */
 };
 
 struct fl_stale {
 	struct fl_node_maps *maps;
-	FL_VEC(struct leaver) leavers;
-	uint64_t *closed; /* by service */
+	struct leaver *leavers; /* by endpoint */
+	uint64_t *closed;       /* by service */
 	uint32_t services;
 	uint64_t total;
 };
 
 static struct leaver *find(const struct fl_stale *stale, uint32_t endpoint)
 {
-	for (size_t i = 0; i < stale->leavers.count; i++)
-		if (stale->leavers.items[i].endpoint == endpoint)
-			return &stale->leavers.items[i];
+	struct leaver *leaver;
+
+	HASH_FIND(hh, stale->leavers, &endpoint, sizeof(endpoint), leaver);
+	return leaver;
+}
+
+/* @return NULL when out of memory */
+static struct leaver *add(struct fl_stale *stale, uint32_t endpoint)
+{
+	struct leaver *leaver = calloc(1, sizeof(*leaver));
+
+	if (!leaver)
+		return NULL;
+	leaver->endpoint = endpoint;
+	HASH_ADD(hh, stale->leavers, endpoint, sizeof(leaver->endpoint), leaver);
+	if (!leaver->lost)
+		return leaver;
+	free(leaver);
 	return NULL;
 }
 
@@ -46,7 +67,8 @@ static void forget(struct fl_stale *stale, struct leaver *leaver)
 {
 	if (leaver->has_row)
 		bpf_map_delete_elem(stale->maps->fd[FL_NODE_MAP_stale], &leaver->endpoint);
-	*leaver = stale->leavers.items[--stale->leavers.count];
+	HASH_DEL(stale->leavers, leaver);
+	free(leaver);
 }
 
 /* ------------------------------------------------------------------------ new */
@@ -58,10 +80,9 @@ static int adopt_row(struct fl_stale *stale, uint32_t endpoint)
 
 	if (bpf_map_lookup_elem(stale->maps->fd[FL_NODE_MAP_stale], &endpoint, &row) < 0)
 		return 0;
-	leaver = fl_vec_push(&stale->leavers);
+	leaver = add(stale, endpoint);
 	if (!leaver)
 		return -ENOMEM;
-	leaver->endpoint = endpoint;
 	leaver->service = row.service;
 	leaver->addr = row.addr;
 	leaver->has_row = true;
@@ -103,9 +124,15 @@ int fl_stale_new(struct fl_node_maps *maps, uint32_t services, struct fl_stale *
 
 void fl_stale_free(struct fl_stale *stale)
 {
+	struct leaver *leaver, *next;
+
 	if (!stale)
 		return;
-	fl_vec_done(&stale->leavers);
+	HASH_ITER(hh, stale->leavers, leaver, next) /* rows are for the next agent */
+	{
+		HASH_DEL(stale->leavers, leaver);
+		free(leaver);
+	}
 	free(stale->closed);
 	free(stale);
 }
@@ -119,10 +146,9 @@ void fl_stale_gone(struct fl_stale *stale, const struct fl_service *service, uin
 
 	if (service->stale_s == FL_STALE_KEEP || find(stale, endpoint))
 		return;
-	leaver = fl_vec_push(&stale->leavers);
+	leaver = add(stale, endpoint);
 	if (!leaver)
 		return;
-	leaver->endpoint = endpoint;
 	leaver->service = service->id;
 	leaver->addr = *addr;
 	leaver->due_s = now_s + service->stale_s;
@@ -157,9 +183,7 @@ bool fl_stale_is_due(struct fl_stale *stale, uint32_t now_s)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < stale->leavers.count; i++) {
-		struct leaver *leaver = &stale->leavers.items[i];
-
+	for (struct leaver *leaver = stale->leavers; leaver; leaver = leaver->hh.next) {
 		if (!leaver->has_row && (int32_t)(now_s - leaver->due_s) >= 0)
 			put_row(stale, leaver, now_s);
 		any |= leaver->has_row;
@@ -169,9 +193,7 @@ bool fl_stale_is_due(struct fl_stale *stale, uint32_t now_s)
 
 void fl_stale_walk_begins(struct fl_stale *stale, uint32_t now_s)
 {
-	for (size_t i = 0; i < stale->leavers.count; i++) {
-		struct leaver *leaver = &stale->leavers.items[i];
-
+	for (struct leaver *leaver = stale->leavers; leaver; leaver = leaver->hh.next) {
 		leaver->met = leaver->left = 0;
 		/* Seconds are cut: two later is more than one. */
 		leaver->may_end = leaver->has_row && now_s - leaver->due_s >= 2;
@@ -214,9 +236,9 @@ static void say(const struct leaver *leaver, int error)
 
 void fl_stale_walked(struct fl_stale *stale, int error)
 {
-	for (size_t i = stale->leavers.count; i-- > 0;) {
-		struct leaver *leaver = &stale->leavers.items[i];
+	struct leaver *leaver, *next;
 
+	HASH_ITER(hh, stale->leavers, leaver, next) {
 		if (!leaver->has_row)
 			continue;
 		leaver->walks++;

@@ -290,7 +290,8 @@ int fl_writer_step(struct fl_writer *writer, const struct fl_step *step, uint32_
 
 /* What a snapshot uses, by number. */
 struct wanted {
-	bool *services, *frontends, *endpoints;
+	const struct fl_service **services; /**< NULL = not wanted */
+	bool *frontends, *endpoints;
 	bool (*tables)[FL_FAMILIES]; /**< by service */
 };
 
@@ -304,7 +305,7 @@ static void wanted_done(struct wanted *wanted)
 
 static void want_service(struct wanted *wanted, const struct fl_service *service)
 {
-	wanted->services[service->id] = true;
+	wanted->services[service->id] = service;
 	for (int family = 0; family < FL_FAMILIES; family++)
 		wanted->tables[service->id][family] = fl_service_has_family(service, family);
 	for (size_t i = 0; i < service->frontend_count; i++)
@@ -317,7 +318,7 @@ static int wanted_init(
 	struct wanted *wanted, const struct fl_limits *limits, const struct fl_snapshot *snapshot)
 {
 	*wanted = (struct wanted){
-		.services = calloc(limits->services + 1ull, sizeof(bool)),
+		.services = calloc(limits->services + 1ull, sizeof(*wanted->services)),
 		.frontends = calloc(FL_FRONTENDS_MAX + 1ull, sizeof(bool)),
 		.endpoints = calloc(limits->endpoints + 1ull, sizeof(bool)),
 		.tables = calloc(limits->services + 1ull, sizeof(*wanted->tables)),
@@ -359,24 +360,22 @@ static void prune_services(struct fl_writer *writer, const struct wanted *wanted
 }
 
 /* Of a service that is gone as well nobody knows what it wanted: its connections stay. */
-static void tell_pruned(struct fl_writer *writer, const struct fl_snapshot *snapshot, uint32_t id)
+static void tell_pruned(struct fl_writer *writer, const struct wanted *wanted, uint32_t id)
 {
 	const struct fl_endpoint_row *row = &writer->maps->endpoints[id];
-	size_t i = 0;
+	const struct fl_service *service = row->service <= writer->maps->limits.services
+						   ? wanted->services[row->service]
+						   : NULL;
 
-	while (writer->stale && i < snapshot->service_count &&
-		snapshot->services[i]->id != row->service)
-		i++;
-	if (writer->stale && i < snapshot->service_count)
-		fl_stale_gone(writer->stale, snapshot->services[i], id, &row->addr, writer->now_s);
+	if (writer->stale && service)
+		fl_stale_gone(writer->stale, service, id, &row->addr, writer->now_s);
 }
 
-static void prune_endpoints(
-	struct fl_writer *writer, const struct wanted *wanted, const struct fl_snapshot *snapshot)
+static void prune_endpoints(struct fl_writer *writer, const struct wanted *wanted)
 {
 	for (uint32_t id = 1; id <= writer->maps->limits.endpoints; id++)
 		if (writer->maps->endpoints[id].service != 0 && !wanted->endpoints[id]) {
-			tell_pruned(writer, snapshot, id);
+			tell_pruned(writer, wanted, id);
 			retire_endpoint(writer, id);
 		}
 }
@@ -394,7 +393,7 @@ int fl_writer_prune(struct fl_writer *writer, const struct fl_snapshot *snapshot
 		r = prune_frontends(writer, &wanted, failure);
 	if (r == 0) {
 		prune_services(writer, &wanted);
-		prune_endpoints(writer, &wanted, snapshot);
+		prune_endpoints(writer, &wanted);
 	}
 	wanted_done(&wanted);
 	return r;
