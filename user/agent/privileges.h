@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-#include <stdint.h>
-
 /**
  * @file privileges.h
  * What the agent keeps of root once it runs: CAP_BPF, CAP_NET_ADMIN and
@@ -16,6 +14,3 @@
  * @return 0, -errno (then nothing or not all was given up)
  */
 int fl_privileges_drop(void);
-
-/** The effective capabilities, bit n = capability n of linux/capability.h. 0 on failure */
-uint64_t fl_privileges_effective(void);

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/capabilities.h"
 #include "core/cleanup.h"
 #include "health/probe.h"
 
@@ -62,15 +62,6 @@ static void limit(int resource, rlim_t value)
 	setrlimit(resource, &limit);
 }
 
-static void give_up_privileges(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	const struct __user_cap_data_struct none[2] = { { 0 } };
-
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	syscall(SYS_capset, &header, none);
-}
-
 static void reset_signals(void)
 {
 	sigset_t none;
@@ -98,7 +89,7 @@ static void become(const struct command *command)
 	limit(RLIMIT_NOFILE, DESCRIPTORS);
 	umask(077);
 	if (chdir("/") == 0) {
-		give_up_privileges();
+		fl_capabilities_keep(0);
 		execve(command->argv[0], command->argv, command->envp);
 	}
 	_exit(NOT_RUN);

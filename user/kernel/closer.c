@@ -8,11 +8,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
+#include "core/capabilities.h"
 #include "core/log.h"
 
 struct fl_closer {
@@ -42,27 +41,9 @@ static int tell_met(void *context, const struct fl_stale_socket *socket)
 }
 
 /* Of what root has, only what walks need. */
-static void keep_few_privileges(void)
-{
-	static const int kept[] = { CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_NET_ADMIN, CAP_BPF,
-		CAP_PERFMON };
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-
-	if (syscall(SYS_capget, &header, data) < 0)
-		return;
-	for (int i = 0; i < 2; i++) {
-		uint32_t bits = 0;
-
-		for (size_t k = 0; k < sizeof(kept) / sizeof(kept[0]); k++)
-			bits |= kept[k] / 32 == i ? 1u << kept[k] % 32 : 0;
-		data[i].permitted &= bits;
-		data[i].effective = data[i].permitted;
-		data[i].inheritable = 0;
-	}
-	syscall(SYS_capset, &header, data);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
+#define CAPABILITIES                                                                               \
+	(1ull << CAP_SYS_ADMIN | 1ull << CAP_SYS_PTRACE | 1ull << CAP_NET_ADMIN |                  \
+		1ull << CAP_BPF | 1ull << CAP_PERFMON)
 
 /* Everything else that the agent has open is none of its business. */
 static void close_others(const int *keep, size_t count)
@@ -88,7 +69,7 @@ static void live(const struct fl_sock_walk *walk, int fd)
 	signal(SIGTERM, SIG_IGN); /* whoever ends the group wants the agent's end to decide */
 	signal(SIGINT, SIG_IGN);
 	close_others(keep, sizeof(keep) / sizeof(keep[0]));
-	keep_few_privileges();
+	fl_capabilities_keep(CAPABILITIES);
 	while (recv(fd, &word, sizeof(word), 0) == sizeof(word)) {
 		struct message end = { .kind = WALKED };
 

@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "core/capabilities.h"
 #include "core/cleanup.h"
 #include "kernel/bpffs.h"
 
@@ -24,21 +24,9 @@ static const struct {
 	{ CAP_PERFMON, "CAP_PERFMON" },
 };
 
-static uint64_t effective_capabilities(void)
-{
-	_cleanup_fclose_ FILE *file = fopen("/proc/self/status", "re");
-	uint64_t set = 0;
-	char line[256];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "CapEff: %" SCNx64, &set) == 1)
-			break;
-	return set;
-}
-
 char *fl_features_missing_capabilities(char *buffer, size_t size)
 {
-	uint64_t set = effective_capabilities();
+	uint64_t set = fl_capabilities_effective();
 	size_t length = 0;
 
 	buffer[0] = '\0';
@@ -167,7 +155,8 @@ static void answer(struct fl_feature *feature, int answer, const char *what)
 	char missing[128];
 
 	if (*fl_features_missing_capabilities(missing, sizeof(missing))) {
-		found(feature, FL_FEATURE_UNKNOWN, "%s could not be tried without %s", what, missing);
+		found(feature, FL_FEATURE_UNKNOWN, "%s could not be tried without %s", what,
+			missing);
 		advise(feature, "ask again as root");
 	} else if (answer == 1) {
 		found(feature, FL_FEATURE_YES, "%s works", what);
