@@ -100,6 +100,21 @@ static bool has_pinned_maps(const char *bpffs)
 	return asprintf(&path, "%s/maps", bpffs) > 0 && fl_bpffs_is_there(path);
 }
 
+/* The object that has every map, of the size that the limits ask for, and not loaded. */
+static int open_sized(
+	const struct fl_config *config, struct fl_failure *failure, struct xdp_edge **ret)
+{
+	struct xdp_edge *edge = xdp_edge__open();
+	int r = edge ? fl_object_size_maps(edge->obj, &config->limits, failure)
+		     : fl_libbpf_log_explain(failure, -errno);
+
+	if (r < 0)
+		xdp_edge__destroy(edge);
+	else
+		*ret = edge;
+	return r;
+}
+
 static int make_maps(const struct fl_config *config, struct fl_failure *failure)
 {
 	const struct fl_meta_row meta = {
@@ -110,14 +125,12 @@ static int make_maps(const struct fl_config *config, struct fl_failure *failure)
 		.slots = config->limits.slots,
 		.flows = config->limits.flows,
 	};
-	struct xdp_edge *edge = xdp_edge__open();
-	int r;
+	struct xdp_edge *edge;
+	int r = open_sized(config, failure, &edge);
 
-	if (!edge)
-		return fl_libbpf_log_explain(failure, -errno);
-	r = fl_object_size_maps(edge->obj, &config->limits, failure);
-	if (r == 0)
-		r = fl_object_make_maps(edge->obj, config->bpffs, &meta, failure);
+	if (r < 0)
+		return r;
+	r = fl_object_make_maps(edge->obj, config->bpffs, &meta, failure);
 	xdp_edge__destroy(edge);
 	return r;
 }
@@ -137,15 +150,13 @@ static bool must_migrate(const struct fl_maps *maps, const struct fl_limits *lim
 static int migrate(
 	struct fl_kernel *kernel, const struct fl_config *config, struct fl_failure *failure)
 {
-	struct xdp_edge *edge = xdp_edge__open();
-	int r;
+	struct xdp_edge *edge;
+	int r = open_sized(config, failure, &edge);
 
-	if (!edge)
-		return fl_libbpf_log_explain(failure, -errno);
-	r = fl_object_size_maps(edge->obj, &config->limits, failure);
-	if (r == 0)
-		r = fl_migration_begin(edge->obj, kernel->bpffs, &config->limits, &kernel->maps,
-			failure, &kernel->migration);
+	if (r < 0)
+		return r;
+	r = fl_migration_begin(edge->obj, kernel->bpffs, &config->limits, &kernel->maps, failure,
+		&kernel->migration);
 	xdp_edge__destroy(edge);
 	if (r == 0)
 		r = fl_maps_open(&kernel->maps, kernel->bpffs, true, failure);

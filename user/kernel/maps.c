@@ -100,6 +100,19 @@ int fl_map_shape(int fd, struct fl_map_shape *ret)
 	return 0;
 }
 
+static size_t round_up(size_t size, size_t step)
+{
+	return (size + step - 1) / step * step;
+}
+
+/* The kernel lays array values out in steps of 8 bytes. */
+size_t fl_map_mapped_size(const struct fl_map_shape *shape)
+{
+	size_t row = round_up(shape->value_size, 8);
+
+	return round_up(shape->max_entries * row, (size_t)sysconf(_SC_PAGESIZE));
+}
+
 static int open_pin(const char *dir, const char *name, bool write)
 {
 	LIBBPF_OPTS(bpf_obj_get_opts, options, .file_flags = write ? 0 : BPF_F_RDONLY);
@@ -133,19 +146,6 @@ static int explain_open(struct fl_failure *failure, int code, const char *dir, c
 
 #define REACH_STEP 65536 /* bytes; a multiple of every page size */
 
-static size_t round_up(size_t size, size_t step)
-{
-	return (size + step - 1) / step * step;
-}
-
-/* The kernel lays array values out in steps of 8 bytes. */
-static size_t mapped_size(const struct fl_map_shape *shape)
-{
-	size_t row = round_up(shape->value_size, 8);
-
-	return round_up(shape->max_entries * row, (size_t)sysconf(_SC_PAGESIZE));
-}
-
 static void **mapped_at(struct fl_maps *maps, const struct mapping *mapping)
 {
 	return (void **)((char *)maps + mapping->member);
@@ -172,12 +172,13 @@ static int map_memory(
 			"the pinned map %s has rows of %u bytes, where this version maps rows of "
 			"%zu",
 			name, shape->value_size, mapping->row_size);
-	memory = mmap(NULL, mapped_size(shape), protection, MAP_SHARED, maps->fd[mapping->map], 0);
+	memory = mmap(
+		NULL, fl_map_mapped_size(shape), protection, MAP_SHARED, maps->fd[mapping->map], 0);
 	if (memory == MAP_FAILED)
 		return fl_fail(
 			failure, -errno, "cannot map %s into memory: %s", name, strerror(errno));
 	*mapped_at(maps, mapping) = memory;
-	maps->reached[mapping->map] = mapped_size(shape);
+	maps->reached[mapping->map] = fl_map_mapped_size(shape);
 	return 0;
 }
 
@@ -200,7 +201,7 @@ static void cover_rest(struct fl_maps *maps, const struct mapping *mapping)
 int fl_maps_reach(struct fl_maps *maps, enum fl_map map, uint64_t rows)
 {
 	const struct mapping *mapping = mapping_of(map);
-	size_t have = maps->reached[map], size = mapped_size(&maps->shape[map]), want;
+	size_t have = maps->reached[map], size = fl_map_mapped_size(&maps->shape[map]), want;
 
 	if (!mapping || rows > maps->shape[map].max_entries)
 		return -ERANGE;
@@ -220,7 +221,7 @@ static void unmap(struct fl_maps *maps, const struct mapping *mapping)
 	void **memory = mapped_at(maps, mapping);
 
 	if (*memory)
-		munmap(*memory, mapped_size(&maps->shape[mapping->map]));
+		munmap(*memory, fl_map_mapped_size(&maps->shape[mapping->map]));
 	*memory = NULL;
 }
 

@@ -71,6 +71,8 @@ uint32_t fl_maps_opening_limit(const struct fl_maps *maps);
 
 /** Ask the kernel. @return 0, -errno */
 int fl_map_shape(int fd, struct fl_map_shape *ret);
+/** Bytes of memory that an array takes when it is mapped: whole pages. */
+size_t fl_map_mapped_size(const struct fl_map_shape *shape);
 
 /**
  * Open what is pinned below `bpffs`, for reading or for both. Of an older ABI

@@ -13,6 +13,7 @@
 #include "core/cleanup.h"
 #include "kernel/bpffs.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/object.h"
 
 #define MAP_NAME(name) #name,
 static const char *const map_names[FL_NODE_MAP_COUNT] = { FL_NODE_MAPS(MAP_NAME) };
@@ -119,31 +120,16 @@ static int open_pins(struct fl_node_maps *maps, const char *bpffs)
 	return 0;
 }
 
-static bool has_shape(const struct bpf_map *map, const struct fl_map_shape *found)
-{
-	return map && found->type == bpf_map__type(map) &&
-	       found->key_size == bpf_map__key_size(map) &&
-	       found->value_size == bpf_map__value_size(map) &&
-	       found->max_entries == bpf_map__max_entries(map);
-}
-
 static bool have_shapes(const struct fl_node_maps *maps, const struct bpf_object *object)
 {
 	for (int i = 0; i < FL_NODE_MAP_COUNT; i++)
-		if (!has_shape(find_map(object, i), &maps->shape[i]))
+		if (!find_map(object, i) ||
+			!fl_object_has_shape(find_map(object, i), &maps->shape[i]))
 			return false;
 	return true;
 }
 
 /* --------------------------------------------------------------------- memory */
-
-static size_t mapped_size(const struct fl_map_shape *shape)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t size = (size_t)shape->max_entries * ((shape->value_size + 7) & ~7u);
-
-	return (size + page - 1) / page * page;
-}
 
 static void **mapped_at(struct fl_node_maps *maps, const struct mapping *mapping)
 {
@@ -158,7 +144,7 @@ static int map_all(struct fl_node_maps *maps, int protection)
 
 		if (shape->value_size != mappings[i].row_size)
 			return -EPROTO;
-		memory = mmap(NULL, mapped_size(shape), protection, MAP_SHARED,
+		memory = mmap(NULL, fl_map_mapped_size(shape), protection, MAP_SHARED,
 			maps->fd[mappings[i].map], 0);
 		if (memory == MAP_FAILED)
 			return -errno;
@@ -173,7 +159,7 @@ void fl_node_maps_close(struct fl_node_maps *maps)
 		void **memory = mapped_at(maps, &mappings[i]);
 
 		if (*memory)
-			munmap(*memory, mapped_size(&maps->shape[mappings[i].map]));
+			munmap(*memory, fl_map_mapped_size(&maps->shape[mappings[i].map]));
 	}
 	for (int i = 0; i < FL_NODE_MAP_COUNT; i++)
 		if (maps->fd[i] >= 0)

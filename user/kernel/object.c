@@ -113,7 +113,7 @@ int fl_object_make_maps(struct bpf_object *object, const char *bpffs,
 
 /* -------------------------------------------------------------------- reuse */
 
-static bool has_shape(const struct bpf_map *map, const struct fl_map_shape *found)
+bool fl_object_has_shape(const struct bpf_map *map, const struct fl_map_shape *found)
 {
 	return found->type == bpf_map__type(map) && found->key_size == bpf_map__key_size(map) &&
 	       found->value_size == bpf_map__value_size(map) &&
@@ -130,7 +130,7 @@ int fl_object_reuse_maps(
 
 		if (!map)
 			continue;
-		if (!has_shape(map, &maps->shape[i]))
+		if (!fl_object_has_shape(map, &maps->shape[i]))
 			return fl_fail(failure, -EPROTO,
 				"the pinned map %s has another shape than this version gives it",
 				fl_map_name(i));

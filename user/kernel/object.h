@@ -4,6 +4,7 @@
 #include "core/failure.h"
 #include "kernel/maps.h"
 
+struct bpf_map;
 struct bpf_object;
 
 /**
@@ -27,6 +28,9 @@ int fl_object_make_maps(struct bpf_object *object, const char *bpffs,
 /** The same, but they stay in BPFFS/maps_new. */
 int fl_object_make_maps_aside(struct bpf_object *object, const char *bpffs,
 	const struct fl_meta_row *meta, struct fl_failure *failure);
+
+/** Whether a map that was found has the shape that the object gives it. */
+bool fl_object_has_shape(const struct bpf_map *map, const struct fl_map_shape *found);
 
 /** Let the object use `maps` instead of making its own.
  * @return 0, -EPROTO (one has another shape), -errno */
