@@ -46,6 +46,13 @@ void fl_text_putc(struct fl_text *text, char c)
 		text->data[text->length++] = c;
 }
 
+void fl_text_put_last(struct fl_text *text, const char *words)
+{
+	for (const char *c = words; c && *c; c++)
+		fl_text_putc(text, (unsigned char)*c < ' ' ? ' ' : *c);
+	fl_text_putc(text, '\n');
+}
+
 void fl_text_uint(struct fl_text *text, uint64_t number)
 {
 	char digits[20];

@@ -23,6 +23,8 @@ struct fl_text {
 void fl_text_put(struct fl_text *text, const char *bytes, size_t count);
 void fl_text_puts(struct fl_text *text, const char *string);
 void fl_text_putc(struct fl_text *text, char c);
+/** What ends a line of text: blanks in place of control characters, then a newline. NULL = none. */
+void fl_text_put_last(struct fl_text *text, const char *words);
 void fl_text_uint(struct fl_text *text, uint64_t number);
 void fl_text_printf(struct fl_text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

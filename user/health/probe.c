@@ -76,15 +76,23 @@ static socklen_t to_sockaddr(const struct fl_ip *ip, uint16_t port, struct socka
 	return sizeof(*v6);
 }
 
-/* An address of the other family is of no use here: the route chooses then. */
-static int bind_source(int fd, const struct fl_probe_target *target)
+const struct fl_ip *fl_probe_source(const struct fl_probe_target *target)
 {
 	static const struct fl_ip none;
 	const struct fl_ip *source = &target->check->source;
+
+	if (fl_ip_equal(source, &none) || fl_ip_family(source) != fl_ip_family(&target->addr))
+		return NULL;
+	return source;
+}
+
+static int bind_source(int fd, const struct fl_probe_target *target)
+{
+	const struct fl_ip *source = fl_probe_source(target);
 	struct sockaddr_storage address;
 	socklen_t length;
 
-	if (fl_ip_equal(source, &none) || fl_ip_family(source) != fl_ip_family(&target->addr))
+	if (!source)
 		return 0;
 	length = to_sockaddr(source, 0, &address);
 	return bind(fd, (struct sockaddr *)&address, length) < 0 ? -errno : 0;

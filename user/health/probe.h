@@ -74,6 +74,9 @@ const struct fl_probe_driver *fl_probe_driver(const struct fl_check *check);
 int fl_probe_errno(struct fl_probe_outcome *outcome, int code);
 void fl_probe_say(struct fl_probe_outcome *outcome, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/** The address that probes of this target come from. @return NULL = what the route prefers; one of
+ * the other family is of no use here */
+const struct fl_ip *fl_probe_source(const struct fl_probe_target *target);
 /**
  * A non-blocking socket that is connecting (or connected, by datagrams).
  * @return a descriptor; -errno with the outcome filled

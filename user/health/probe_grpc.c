@@ -143,8 +143,8 @@ static void on_answer(void *context, struct fl_http_answer *answer)
 
 static int ask(struct fl_prober *prober, struct run *run)
 {
-	static const struct fl_ip none;
 	const struct fl_check *check = run->target->check;
+	const struct fl_ip *from = fl_probe_source(run->target);
 	char host[300], url[FL_SOCKET_TEXT + 64], peer[FL_SOCKET_TEXT], source[FL_IP_TEXT];
 	const char *headers[] = { "content-type: application/grpc", "te: trailers",
 		check->host ? host : NULL, NULL };
@@ -164,9 +164,8 @@ static int ask(struct fl_prober *prober, struct run *run)
 	fl_socket_format(&run->target->addr, run->target->port, peer);
 	snprintf(url, sizeof(url), "http://%s/grpc.health.v1.Health/Check", peer);
 	snprintf(host, sizeof(host), "Host: %s", check->host ? check->host : "");
-	if (!fl_ip_equal(&check->source, &none) &&
-		fl_ip_family(&check->source) == fl_ip_family(&run->target->addr))
-		request.source = fl_ip_format(&check->source, source);
+	if (from)
+		request.source = fl_ip_format(from, source);
 	return fl_http_send(prober->http, &request, on_answer, run, &run->call);
 }
 

@@ -194,8 +194,8 @@ static void fill_headers(const struct fl_check *check, char (*texts)[HEADER_TEXT
 
 static int ask(struct run *run, struct client *client)
 {
-	static const struct fl_ip none;
 	const struct fl_check *check = run->target->check;
+	const struct fl_ip *from = fl_probe_source(run->target);
 	const char *path = check->https ? check->https : check->http;
 	char texts[HEADERS_MAX + OWN_HEADERS][HEADER_TEXT];
 	const char *headers[HEADERS_MAX + OWN_HEADERS + 1];
@@ -219,9 +219,8 @@ static int ask(struct run *run, struct client *client)
 		return -ENOMEM;
 	}
 	request.url = url;
-	if (!fl_ip_equal(&check->source, &none) &&
-		fl_ip_family(&check->source) == fl_ip_family(&run->target->addr))
-		request.source = fl_ip_format(&check->source, source);
+	if (from)
+		request.source = fl_ip_format(from, source);
 	fill_headers(check, texts, headers);
 	return fl_http_send(client->http, &request, on_answer, run, &run->call);
 }

@@ -67,9 +67,7 @@ static void write_entry(
 	fl_text_printf(out, "probe=%s heartbeat=%s since=%013" PRIu64 " state=%s %s %s ", probe,
 		heartbeat, entry->verdict.since_ms, fl_state_name(entry->verdict.now.state),
 		ward->service, fl_socket_format(&entry->key.addr, entry->key.port, address));
-	for (; detail && *detail; detail++)
-		fl_text_putc(out, (unsigned char)*detail < ' ' ? ' ' : *detail);
-	fl_text_putc(out, '\n');
+	fl_text_put_last(out, detail);
 }
 
 void fl_health_write(const struct fl_health *health, struct fl_text *out)

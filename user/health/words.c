@@ -24,9 +24,7 @@ static void write_word(void *context, const struct fl_health_key *key, const str
 	fl_text_printf(out, "word=%s weight=%s said=%" PRIu64 " until=%" PRIu64 " %s %s ",
 		fl_word_name(word->kind), weight, word->said_ms, word->until_ms, key->service,
 		fl_socket_format(&key->addr, key->port, address));
-	for (const char *c = word->note; c && *c; c++)
-		fl_text_putc(out, (unsigned char)*c < ' ' ? ' ' : *c);
-	fl_text_putc(out, '\n');
+	fl_text_put_last(out, word->note);
 }
 
 void fl_words_write(const struct fl_health *health, struct fl_text *out)
