@@ -8,13 +8,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "core/cleanup.h"
+#include "core/file.h"
 
 #define NAME_ROOM   64
 #define HEAD_ROOM   128
@@ -23,21 +23,6 @@
 #define HEAD_SCAN   "# Fairlead's own: not used if changed. bytes=%zu xxh3=%" SCNx64
 
 /* -------------------------------------------------------------------- store */
-
-static int write_all(int fd, const char *bytes, size_t count)
-{
-	while (count > 0) {
-		ssize_t written = write(fd, bytes, count);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -errno;
-		bytes += written;
-		count -= (size_t)written;
-	}
-	return 0;
-}
 
 static int write_aside(int directory_fd, const char *aside, const char *text, size_t length)
 {
@@ -49,9 +34,9 @@ static int write_aside(int directory_fd, const char *aside, const char *text, si
 	if (fd < 0)
 		return -errno;
 	snprintf(head, sizeof(head), HEAD_FORMAT, length, (uint64_t)XXH3_64bits(text, length));
-	r = write_all(fd, head, strlen(head));
+	r = fl_file_write(fd, head, strlen(head));
 	if (r == 0)
-		r = write_all(fd, text, length);
+		r = fl_file_write(fd, text, length);
 	return r == 0 && fsync(fd) < 0 ? -errno : r;
 }
 
@@ -75,37 +60,6 @@ int fl_sealed_store(const char *directory, const char *name, const char *text, s
 }
 
 /* --------------------------------------------------------------------- load */
-
-/* @param ret  with a NUL behind it */
-static int read_all(int fd, char **ret, size_t *ret_length)
-{
-	_cleanup_free_ char *text = NULL;
-	struct stat st;
-	size_t at = 0;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
-		return -EFBIG;
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return -ENOMEM;
-	while (at < (size_t)st.st_size) {
-		ssize_t count = read(fd, text + at, (size_t)st.st_size - at);
-
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0)
-			return -errno;
-		if (count == 0)
-			break;
-		at += (size_t)count;
-	}
-	text[at] = '\0';
-	*ret = TAKE_PTR(text);
-	*ret_length = at;
-	return 0;
-}
 
 /* @return what is wrong; NULL = nothing */
 static const char *check(const char *text, size_t length, const char **ret_body)
@@ -154,7 +108,7 @@ int fl_sealed_load(const char *directory, const char *name, struct fl_failure *f
 	fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT)
 		return -ENOENT;
-	r = fd < 0 ? -errno : read_all(fd, &text, &length);
+	r = fd < 0 ? -errno : fl_file_read(fd, FILE_MAX, NULL, &text, &length);
 	if (r < 0)
 		return fl_fail(failure, r, "%s/%s: %s", directory, name, strerror(-r));
 	wrong = check(text, length, &body);

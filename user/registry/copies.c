@@ -13,6 +13,7 @@
 
 #include "config/yaml.h"
 #include "core/cleanup.h"
+#include "core/file.h"
 #include "core/problem.h"
 
 #define ASIDE ".new" /* what is being written; no registry file begins with a dot */
@@ -37,21 +38,6 @@ static int open_directory(const char *directory)
 	return fd < 0 ? -errno : fd;
 }
 
-static int write_all(int fd, const char *text, size_t length)
-{
-	while (length) {
-		ssize_t n = write(fd, text, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		length -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Written aside and renamed, so that a copy is whole or not there. */
 static int write_copy(int directory_fd, const char *name, const char *text, size_t length)
 {
@@ -61,7 +47,7 @@ static int write_copy(int directory_fd, const char *name, const char *text, size
 
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, text, length);
+	r = fl_file_write(fd, text, length);
 	if (r == 0 && renameat(directory_fd, ASIDE, directory_fd, name) < 0)
 		r = -errno;
 	if (r < 0)

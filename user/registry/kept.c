@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "core/cleanup.h"
+#include "core/file.h"
 #include "core/clock.h"
 #include "registry/copies.h"
 
@@ -161,45 +162,23 @@ static void image_done(struct image *image)
 	free(image->text);
 }
 
-static int read_all(int fd, struct image *image)
-{
-	size_t at = 0;
-
-	while (at < image->length) {
-		ssize_t n = read(fd, image->text + at, image->length - at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		at += (size_t)n;
-	}
-	image->length = at;
-	image->text[at] = '\0';
-	return 0;
-}
-
 static int read_image(const char *directory, struct image *image)
 {
 	_cleanup_close_ int fd = -1;
 	struct stat st;
+	int r;
 
 	if (asprintf(&image->path, "%s/" FL_KEPT_FILE, directory) < 0) {
 		image->path = NULL;
 		return -ENOMEM;
 	}
 	fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
-		return -EFBIG;
-	image->length = (size_t)st.st_size;
+	r = fd < 0 ? -errno : fl_file_read(fd, FILE_MAX, &st, &image->text, &image->length);
+	if (r < 0)
+		return r;
 	image->modified_ms =
 		(uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
-	image->text = malloc(image->length + 1);
-	return image->text ? read_all(fd, image) : -ENOMEM;
+	return 0;
 }
 
 /* Find where the documents begin, and whether they are what was written.
