@@ -21,19 +21,9 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define AF_INET  2
-#define AF_INET6 10
-
 int bpf_sock_destroy(struct sock_common *sk) __ksym __weak;
 
-static __always_inline void ipv4(__be32 addr, struct fl_ip *ret)
-{
-	ret->word[0] = ret->word[1] = 0;
-	ret->word[2] = bpf_htonl(0xffff);
-	ret->word[3] = addr;
-}
-
-static __always_inline void ipv6(const struct in6_addr *addr, struct fl_ip *ret)
+static __always_inline void ipv6(const struct in6_addr___kernel *addr, struct fl_ip *ret)
 {
 	ret->word[0] = addr->in6_u.u6_addr32[0];
 	ret->word[1] = addr->in6_u.u6_addr32[1];
@@ -60,8 +50,8 @@ static __always_inline struct fl_stale_row *judge(
 	ret->family = (__u8)sk->skc_family;
 	ret->remote_port = sk->skc_dport;
 	if (sk->skc_family == AF_INET) {
-		ipv4(sk->skc_daddr, &ret->remote);
-		ipv4(sk->skc_rcv_saddr, &ret->local);
+		sock_ipv4(sk->skc_daddr, &ret->remote);
+		sock_ipv4(sk->skc_rcv_saddr, &ret->local);
 	} else if (sk->skc_family == AF_INET6) {
 		ipv6(&sk->skc_v6_daddr, &ret->remote);
 		ipv6(&sk->skc_v6_rcv_saddr, &ret->local);

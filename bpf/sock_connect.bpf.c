@@ -30,9 +30,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 static __always_inline void take_ipv4(const struct bpf_sock_addr *ctx, struct fl_ip *ret)
 {
-	ret->word[0] = ret->word[1] = 0;
-	ret->word[2] = bpf_htonl(0xffff);
-	ret->word[3] = ctx->user_ip4;
+	sock_ipv4(ctx->user_ip4, ret);
 }
 
 static __always_inline void take_ipv6(const struct bpf_sock_addr *ctx, struct fl_ip *ret)

@@ -57,13 +57,11 @@ static __always_inline int choose_for(
 	struct pick p = { .service = c->service,
 		.only = q->socket_family == FL_IPV4 ? FL_IPV4 : FL_FAMILIES,
 		.tcp = q->proto == IPPROTO_TCP };
-	const struct fl_pool_head *head;
+	const struct fl_pool_head *head = NULL;
+	int err = choose_begin(&p, family, &head);
 
-	if (!choose_begin(&p, family))
-		return -FL_DROP_INTERNAL;
-	head = p.pool ? pool_head(p.pool) : NULL;
-	if (!head && !region_size(p.region))
-		return -FL_DROP_NO_TABLE;
+	if (err)
+		return err;
 	c->endpoint = head ? pick_for(q, head, &p) : choose_slot(&p);
 	return choose_take(c, q->port);
 }

@@ -18,6 +18,7 @@
 #include <linux/errno.h>
 #include <linux/in.h>
 
+#include "lib/kernel_types.h"
 #include "lib/latency.h"
 #include "lib/watch.h"
 
@@ -27,19 +28,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define GO_ON 1
 
 #define WANTED (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG)
-
-/* Where the kernel has it in its own structures. */
-struct sock {
-	int sk_err;
-} __attribute__((preserve_access_index));
-
-struct tcp_sock {
-	__u8 bpf_sock_ops_cb_flags;
-} __attribute__((preserve_access_index));
-
-#ifndef AF_INET
-#define AF_INET 2
-#endif
 
 /* ------------------------------------------------------------------- the socket */
 
@@ -57,8 +45,9 @@ static __always_inline struct fl_sock *recall(struct bpf_sock_ops *ctx)
 static __always_inline bool is_connected_to(
 	const struct bpf_sock_ops *ctx, const struct fl_sock *kept)
 {
-	struct fl_ip ip = { .word = { 0, 0, bpf_htonl(0xffff), READ_ONCE(ctx->remote_ip4) } };
+	struct fl_ip ip;
 
+	sock_ipv4(READ_ONCE(ctx->remote_ip4), &ip);
 	if (bpf_ntohl(ctx->remote_port) != bpf_ntohs(kept->endpoint_port))
 		return false;
 	if (ctx->family != AF_INET) {

@@ -74,18 +74,22 @@ static __always_inline __u32 choose_by(struct bpf_sock_addr *ctx, enum fl_family
 	return head->affinity_s ? affinity_pick(p, head->affinity_s) : pick_from_pool(p);
 }
 
-static __always_inline bool choose_begin(struct pick *p, enum fl_family family)
+/** What a service chooses by. @param ret  its pool's head; NULL = slots are drawn
+ * @return 0 or a negative reason */
+static __always_inline int choose_begin(
+	struct pick *p, enum fl_family family, const struct fl_pool_head **ret)
 {
 	struct fl_service_row *service = service_row(p->service);
 	struct fl_node_service_row *row = bpf_map_lookup_elem(&fl_node_services, &p->service);
 
 	if (!service || !row)
-		return false;
+		return -FL_DROP_INTERNAL;
 	p->now = bpf_ktime_get_ns();
 	p->family = family;
 	p->region = READ_ONCE(service->region[family]);
 	p->pool = READ_ONCE(row->pool[family]);
-	return true;
+	*ret = p->pool ? pool_head(p->pool) : NULL;
+	return *ret || region_size(p->region) ? 0 : -FL_DROP_NO_TABLE;
 }
 
 /** Where the endpoint that was chosen is. @return 0 or a negative reason */
@@ -112,13 +116,11 @@ static __always_inline int choose_endpoint(struct bpf_sock_addr *ctx, enum fl_fa
 	struct pick p = { .service = c->service,
 		.only = socket_family == FL_IPV4 ? FL_IPV4 : FL_FAMILIES,
 		.tcp = ctx->protocol == IPPROTO_TCP };
-	const struct fl_pool_head *head;
+	const struct fl_pool_head *head = NULL;
+	int err = choose_begin(&p, family, &head);
 
-	if (!choose_begin(&p, family))
-		return -FL_DROP_INTERNAL;
-	head = p.pool ? pool_head(p.pool) : NULL;
-	if (!head && !region_size(p.region))
-		return -FL_DROP_NO_TABLE;
+	if (err)
+		return err;
 	c->endpoint = head ? choose_by(ctx, socket_family, head, &p) : choose_slot(&p);
 	c->trial = p.trial;
 	return choose_take(c, port);

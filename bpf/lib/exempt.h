@@ -4,6 +4,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "lib/choose.h"
+#include "lib/kernel_types.h"
 #include "lib/sock.h"
 
 /**
@@ -20,13 +21,6 @@ static __always_inline const struct fl_node_row *exempt_node(void)
 
 	return bpf_map_lookup_elem(&fl_node, &row);
 }
-
-/* Where the kernel has it in its own struct task_struct. */
-struct task_struct {
-	struct task_struct *real_parent;
-	int tgid;
-	char comm[16];
-} __attribute__((preserve_access_index));
 
 /* A number may be another process's after the agent was killed, hence the name. */
 static __always_inline bool exempt_is_named(const char *comm)
@@ -150,8 +144,7 @@ static __always_inline void exempt_message_source(
 	struct bpf_sock_addr *ctx, enum fl_family socket_family, struct fl_ip *ret)
 {
 	if (socket_family == FL_IPV4) {
-		ret->word[2] = bpf_htonl(0xffff);
-		ret->word[3] = ctx->msg_src_ip4;
+		sock_ipv4(ctx->msg_src_ip4, ret);
 		return;
 	}
 	ret->word[0] = ctx->msg_src_ip6[0];
@@ -164,8 +157,7 @@ static __always_inline void exempt_socket_source(
 	struct bpf_sock *sk, enum fl_family socket_family, struct fl_ip *ret)
 {
 	if (socket_family == FL_IPV4) {
-		ret->word[2] = bpf_htonl(0xffff);
-		ret->word[3] = sk->src_ip4;
+		sock_ipv4(sk->src_ip4, ret);
 		return;
 	}
 	ret->word[0] = sk->src_ip6[0];

@@ -8,6 +8,11 @@
  * The few fields of the kernel's own structures that are read; where they lie is found
  * when a program is loaded (CO-RE), so what else is in them means nothing here.
  */
+#ifndef AF_INET
+#define AF_INET  2
+#define AF_INET6 10
+#endif
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct ns_common {
@@ -22,7 +27,8 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
-struct in6_addr {
+/* What follows three underscores is not part of the name; the headers for users have one, too. */
+struct in6_addr___kernel {
 	union {
 		__be32 u6_addr32[4];
 	} in6_u;
@@ -36,12 +42,23 @@ struct sock_common {
 	unsigned short skc_family;
 	int skc_bound_dev_if;
 	possible_net_t skc_net;
-	struct in6_addr skc_v6_daddr;
-	struct in6_addr skc_v6_rcv_saddr;
+	struct in6_addr___kernel skc_v6_daddr;
+	struct in6_addr___kernel skc_v6_rcv_saddr;
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	int sk_err;
+};
+
+struct tcp_sock {
+	__u8 bpf_sock_ops_cb_flags;
+};
+
+struct task_struct {
+	struct task_struct *real_parent;
+	int tgid;
+	char comm[16];
 };
 
 struct seq_file;

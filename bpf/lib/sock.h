@@ -17,6 +17,14 @@ static __always_inline bool sock_ip_equal(const struct fl_ip *a, const struct fl
 	       a->word[3] == b->word[3];
 }
 
+/** As ::ffff:a.b.c.d. */
+static __always_inline void sock_ipv4(__be32 addr, struct fl_ip *ret)
+{
+	ret->word[0] = ret->word[1] = 0;
+	ret->word[2] = bpf_htonl(0xffff);
+	ret->word[3] = addr;
+}
+
 /** ::ffff:a.b.c.d is IPv4. */
 static __always_inline enum fl_family sock_ip_family(const struct fl_ip *ip)
 {
