@@ -7,6 +7,7 @@ import signal
 import pytest
 
 import lab
+import nodes
 
 DEADLINE_S = 300  # of one story: a hang becomes a failure that says where
 
@@ -32,6 +33,13 @@ def net(request):
     finally:
         network.down()
     assert network.left_behind() == []
+
+
+@pytest.fixture(scope="module")
+def cgroup():
+    """Where node paths of the module's stories are."""
+    with nodes.make_cgroup() as path:
+        yield path
 
 
 @pytest.hookimpl(hookwrapper=True)

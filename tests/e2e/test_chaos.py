@@ -18,13 +18,12 @@ import time
 
 import pytest
 from lab import PORT, VIP4, Agent, Net, endpoints4, service, services, wait_until
-from nodes import make_cgroup
+from nodes import Churn
 
 pytestmark = pytest.mark.chaos
 SERVERS = 4
 ROUNDS = 3 if os.environ.get("FAIRLEAD_CHAOS") == "long" else 1
 RATE = 100
-CHURN = os.path.join(os.path.dirname(__file__), "churn.py")
 INTERVAL_S, TIMEOUT_S, FALL, RISE = 0.3, 0.4, 2, 2
 CHECK = (f'check: {{ tcp: true, contains: "web-", interval: {INTERVAL_S * 1000:.0f}ms, '
          f"timeout: {TIMEOUT_S * 1000:.0f}ms, fall: {FALL}, rise: {RISE} }}")
@@ -34,28 +33,17 @@ def declared():
     return services(service("web", [f"{VIP4}:{PORT}/tcp"], endpoints4({n: 1 for n in range(1, SERVERS + 1)}), CHECK))
 
 
-class Churn:
-    """Short connections without end, and what became of each."""
+class Recorded(Churn):
+    """What became of each connection as well."""
 
     def __init__(self, net, role, cgroup=None):
         self.file = net.run_dir / f"churn-{role}"
-        enter = ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', cgroup] if cgroup else []
-        inside = net.inside(role, ["/usr/bin/python3", CHURN, VIP4, PORT, RATE, self.file])
-        self.process = subprocess.Popen([str(a) for a in [*enter, *inside]], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ready\n"
+        super().__init__(net, role, RATE, cgroup, file=[self.file])
 
     def end(self):
         """[(begun, ended, server or None, why it failed or None)]"""
-        self.process.stdin.close()
-        json.loads(self.process.stdout.readline())
-        self.process.wait(60)
+        super().end()
         return [json.loads(line) for line in self.file.read_text().splitlines()]
-
-    def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 class World:
@@ -223,41 +211,40 @@ def fake_clock(agent):
             "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
 
 
-def test_clients_see_what_the_oracle_says(net, record_property):
+def test_clients_see_what_the_oracle_says(net, cgroup, record_property):
     seed = int(os.environ.get("FAIRLEAD_SEED", str(random.randrange(1 << 30))))
     print(f"FAIRLEAD_SEED={seed}")
     dice = random.Random(seed)
-    with make_cgroup() as cgroup:
-        agent = Agent(net, more=f"node_path: {{ enabled: true, cgroup: {cgroup} }}\n")
-        agent.state.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", agent.state], check=True)
-        os.environ.update(fake_clock(agent))
-        churns = {}
-        try:
-            world = World(net, agent, dice)
-            agent.declare("web.yaml", declared())
-            agent.start()
-            wait_until(lambda: {world.state(n) for n in world.servers} == {"up"}, "all are up")
-            churns = {"edge": Churn(net, Net.CLIENT), "node": Churn(net, Net.BALANCER, cgroup)}
-            for _ in range(ROUNDS):
-                told = [("endpoint", w) for w in (world.killed, world.paused, world.blackholed, world.unplugged)]
-                told += [("quiet", w) for w in (
-                    world.slow, world.registry_broken, world.registry_gone, world.memory_short, world.disk_full,
-                    world.agent_killed, world.clock_jumps)]
-                dice.shuffle(told)
-                for kind, fault in told:
-                    {"endpoint": world.endpoint_fault, "quiet": world.quiet}[kind](fault.__name__, fault)
-            calls = {path: churn.end() for path, churn in churns.items()}
-        finally:
-            for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE",
-                         "FAKETIME_DONT_FAKE_MONOTONIC", "DONT_FAKE_MONOTONIC"):
-                os.environ.pop(name, None)
-            for churn in churns.values():
-                churn.kill()
-            if agent.process and agent.process.poll() is None:
-                agent.stop()
-            agent.run_once("--detach")
-            subprocess.run(["umount", agent.state], check=True)
+    agent = Agent(net, more=f"node_path: {{ enabled: true, cgroup: {cgroup} }}\n")
+    agent.state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", agent.state], check=True)
+    os.environ.update(fake_clock(agent))
+    churns = {}
+    try:
+        world = World(net, agent, dice)
+        agent.declare("web.yaml", declared())
+        agent.start()
+        wait_until(lambda: {world.state(n) for n in world.servers} == {"up"}, "all are up")
+        churns = {"edge": Recorded(net, Net.CLIENT), "node": Recorded(net, Net.BALANCER, cgroup)}
+        for _ in range(ROUNDS):
+            told = [("endpoint", w) for w in (world.killed, world.paused, world.blackholed, world.unplugged)]
+            told += [("quiet", w) for w in (
+                world.slow, world.registry_broken, world.registry_gone, world.memory_short, world.disk_full,
+                world.agent_killed, world.clock_jumps)]
+            dice.shuffle(told)
+            for kind, fault in told:
+                {"endpoint": world.endpoint_fault, "quiet": world.quiet}[kind](fault.__name__, fault)
+        calls = {path: churn.end() for path, churn in churns.items()}
+    finally:
+        for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE",
+                     "FAKETIME_DONT_FAKE_MONOTONIC", "DONT_FAKE_MONOTONIC"):
+            os.environ.pop(name, None)
+        for churn in churns.values():
+            churn.kill()
+        if agent.process and agent.process.poll() is None:
+            agent.stop()
+        agent.run_once("--detach")
+        subprocess.run(["umount", agent.state], check=True)
     wrong = [w for path, made in calls.items() for w in judge(path, made, world.faults)]
     for what, _, broken, out, mended, back in world.faults:
         record_property(what, f"out after {out - broken:.2f} s, back after {back - mended:.2f} s")

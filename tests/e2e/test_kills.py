@@ -6,50 +6,19 @@ what the registry says. Some starts find other limits than the maps were made fo
 how often (`make chaos`: 100), FAIRLEAD_CHURN how many connections a second are begun on each path.
 """
 
-import json
 import os
 import random
 import signal
-import subprocess
 import time
 
 import pytest
 from lab import PORT, VIP4, Agent, Clients, Net, endpoints4, service, services, wait_until
-from nodes import make_cgroup
+from nodes import Churn
 
 pytestmark = pytest.mark.chaos
 SERVERS = 5
 KILLS = int(os.environ.get("FAIRLEAD_KILLS", "12"))
 RATE = int(os.environ.get("FAIRLEAD_CHURN", "500"))
-CHURN = os.path.join(os.path.dirname(__file__), "churn.py")
-
-
-@pytest.fixture(scope="module")
-def cgroup():
-    with make_cgroup() as path:
-        yield path
-
-
-class Churn:
-    """Short connections to the frontend without end; see churn.py."""
-
-    def __init__(self, net, role, cgroup=None):
-        enter = ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', cgroup] if cgroup else []
-        inside = net.inside(role, ["/usr/bin/python3", CHURN, VIP4, PORT, RATE])
-        self.process = subprocess.Popen([str(a) for a in [*enter, *inside]], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ready\n"
-
-    def end(self):
-        self.process.stdin.close()
-        told = json.loads(self.process.stdout.readline())
-        self.process.wait(60)
-        return told
-
-    def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 def declared(dice):
@@ -103,7 +72,7 @@ def test_kills_that_nobody_notices(net, cgroup, record_property):
     agent = Agent(net, more=f"node_path: {{ enabled: true, cgroup: {cgroup} }}\n")
     live_through(agent, dice, 0)
     agent.start()
-    churns = {"edge": Churn(net, Net.CLIENT), "node": Churn(net, Net.BALANCER, cgroup)}
+    churns = {"edge": Churn(net, Net.CLIENT, RATE), "node": Churn(net, Net.BALANCER, RATE, cgroup)}
     try:
         kill_often(agent, dice)
         weights = live_through(agent, dice, 1)

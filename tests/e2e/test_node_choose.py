@@ -7,15 +7,8 @@ import time
 
 import pytest
 from lab import PORT, VIP4, Agent, Clients, Net, service, services, wait_until
-from nodes import make_cgroup
 
 SERVERS = 3
-
-
-@pytest.fixture(scope="module")
-def cgroup():
-    with make_cgroup() as path:
-        yield path
 
 
 @pytest.fixture(scope="module")

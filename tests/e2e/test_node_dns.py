@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from lab import VIP4, VIP6, Agent, Net, endpoints4, endpoints6, service, services, wait_until
-from nodes import make_cgroup
+from nodes import in_cgroup
 
 SERVERS = 2
 NAME, ADDRESS = "name.test", "203.0.113.77"
@@ -29,17 +29,10 @@ print(answer.answer[0][0].address)
 """
 
 
-@pytest.fixture(scope="module")
-def cgroup():
-    with make_cgroup() as path:
-        yield path
-
-
 def inside(net, cgroup, argv):
     """Run a program on the balancer, in the cgroup; what it printed."""
     done = subprocess.run(
-        ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', str(cgroup),
-         *map(str, net.inside(Net.BALANCER, argv))],
+        in_cgroup(cgroup, net.inside(Net.BALANCER, argv)),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, (argv, done.stdout, done.stderr)
     return done.stdout.strip()

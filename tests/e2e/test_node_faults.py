@@ -14,7 +14,7 @@ import time
 
 import pytest
 from lab import VIP4, Agent, Net, endpoints4, service, services, wait_until
-from nodes import make_cgroup
+from nodes import in_cgroup
 
 pytestmark = pytest.mark.chaos
 SERVERS = 4
@@ -58,12 +58,6 @@ for _ in range(total // batch):
         s.close()
 print(json.dumps({k: n for k, n in failed.items() if n}), flush=True)
 """
-
-
-@pytest.fixture(scope="module")
-def cgroup():
-    with make_cgroup() as path:
-        yield path
 
 
 def declared(dice):
@@ -116,9 +110,8 @@ def test_nothing_fails_and_nothing_is_left(net, cgroup, record_property):
     assert before["pools"] > 0, before
     began = time.monotonic()
     openers = [subprocess.Popen(
-        ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', str(cgroup),
-         *map(str, net.inside(Net.BALANCER, ["/usr/bin/python3", "-c", OPENER, VIP4, port,
-                                             SOCKETS // len(BALANCES), BATCH]))],
+        in_cgroup(cgroup, net.inside(Net.BALANCER, ["/usr/bin/python3", "-c", OPENER, VIP4, port,
+                                             SOCKETS // len(BALANCES), BATCH])),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) for port in BALANCES.values()]
     kills = changes = 0
     try:

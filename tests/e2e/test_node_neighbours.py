@@ -7,19 +7,13 @@ import subprocess
 import pytest
 from lab import (FAIRLEAD, PORT, VIP4, Agent, Net, endpoints4, labnet, service, services,
                  wait_until)
-from nodes import make_cgroup
+from nodes import in_cgroup
 from test_node_path import TALKER
 
 WEIGHTS = {1: 1, 2: 2, 3: 1}
 LOOPBACK = "127.0.0.77"  # a frontend of the balancer's own
 CLIENT = "198.51.100.7:4242"
 CONTAINER, CONTAINER_ADDRESS, BRIDGE_ADDRESS = "container", "10.88.0.2", "10.88.0.1"
-
-
-@pytest.fixture(scope="module")
-def cgroup():
-    with make_cgroup() as path:
-        yield path
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +46,7 @@ def container(net):
 def talk(net, cgroup, role, **do):
     """Run the talker in a namespace, in the cgroup; what it saw."""
     done = subprocess.run(
-        ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', cgroup,
-         *net.inside(role, ["/usr/bin/python3", "-c", TALKER, json.dumps(do)])],
+        in_cgroup(cgroup, net.inside(role, ["/usr/bin/python3", "-c", TALKER, json.dumps(do)])),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -175,8 +168,7 @@ print(json.dumps({"server": s.recv(100).decode().split()[0], "peer": list(s.getp
 @pytest.mark.parametrize("kind", ["mptcp", "fastopen", "sendto"])
 def test_unusual_sockets_are_served_alike(net, cgroup, agent, kind):
     done = subprocess.run(
-        ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', cgroup,
-         *net.inside(Net.BALANCER, ["/usr/bin/python3", "-c", CONNECTOR, kind, VIP4, str(PORT)])],
+        in_cgroup(cgroup, net.inside(Net.BALANCER, ["/usr/bin/python3", "-c", CONNECTOR, kind, VIP4, str(PORT)])),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)

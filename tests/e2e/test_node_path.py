@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from lab import (PORT, VIP4, VIP6, Agent, Clients, Net, endpoints4, endpoints6, service, services,
                  wait_until)
-from nodes import make_cgroup
+from nodes import in_cgroup
 
 SERVERS = 3
 
@@ -50,12 +50,6 @@ print(json.dumps(globals()[do.pop("do")](**{k: tuple(v) if k == "to" else v for 
 
 
 @pytest.fixture(scope="module")
-def cgroup():
-    with make_cgroup() as path:
-        yield path
-
-
-@pytest.fixture(scope="module")
 def served(net):
     net.serve(SERVERS)
 
@@ -78,8 +72,7 @@ def node(net, cgroup, served):
 def talk(net, cgroup, **do):
     """Run the talker on the balancer, in the cgroup; what it saw."""
     done = subprocess.run(
-        ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', cgroup,
-         *net.inside(Net.BALANCER, ["/usr/bin/python3", "-c", TALKER, json.dumps(do)])],
+        in_cgroup(cgroup, net.inside(Net.BALANCER, ["/usr/bin/python3", "-c", TALKER, json.dumps(do)])),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from lab import PORT, VIP4, Agent, Net, endpoints4, service, services, wait_until
-from nodes import make_cgroup
+from nodes import in_cgroup
 
 SERVERS = 2
 PYTHON = "/usr/bin/python3"
@@ -47,12 +47,6 @@ while True:
 
 
 @pytest.fixture(scope="module")
-def cgroup():
-    with make_cgroup() as path:
-        yield path
-
-
-@pytest.fixture(scope="module")
 def served(net):
     net.serve(SERVERS)
 
@@ -63,8 +57,7 @@ class Holder:
     def __init__(self, net, cgroup, kind, port, count, role=Net.BALANCER):
         inside = net.inside(role, [PYTHON, "-c", HOLDER, kind, VIP4, port, count])
         self.process = subprocess.Popen(
-            ["sh", "-c", 'echo $$ > "$0"/cgroup.procs && exec "$@"', str(cgroup), *map(str, inside)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            in_cgroup(cgroup, inside), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert json.loads(self.process.stdout.readline()) == "open"
 
     def ended(self, count):

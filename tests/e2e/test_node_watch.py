@@ -6,17 +6,10 @@ import subprocess
 
 import pytest
 from lab import PORT, VIP4, Agent, Clients, Net, endpoints4, service, services, wait_until
-from nodes import make_cgroup
 
 SERVERS = 4
 TO = [VIP4, PORT]
 ONE = f"{Net.server4(1)}:{PORT}"
-
-
-@pytest.fixture(scope="module")
-def cgroup():
-    with make_cgroup() as path:
-        yield path
 
 
 @pytest.fixture(scope="module")
