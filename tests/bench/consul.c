@@ -2,7 +2,6 @@
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "bench.h"
 #include "core/clock.h"
@@ -38,17 +37,6 @@ static void write_config(uint16_t port)
 		"registries: [ { consul: { url: \"http://127.0.0.1:%u\" } } ]\n",
 		SERVICES + 100, SERVICES * (FAKE_ENDPOINTS + 1), SERVICES * 1200, port);
 	fclose(file);
-}
-
-static double resident_mib(void)
-{
-	unsigned long pages = 0, resident = 0;
-	FILE *file = fopen("/proc/self/statm", "r");
-
-	if (!file || fscanf(file, "%lu %lu", &pages, &resident) != 2)
-		errx(1, "/proc/self/statm");
-	fclose(file);
-	return (double)resident * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
 }
 
 struct figures {
@@ -130,7 +118,7 @@ static json_t *report(const struct figures *f)
 json_t *bench_consul(void)
 {
 	struct fake_consul consul = fake_consul_start(SERVICES);
-	double before = resident_mib();
+	double before = bench_inside_resident_mib();
 	struct figures figures = { 0 };
 	struct fl_agent agent;
 
@@ -139,7 +127,7 @@ json_t *bench_consul(void)
 	bench_inside_start(&agent, CONFIG_PATH);
 	figures.first_ms = since_ms(consul.shared->first_ns);
 	measure(&agent, &consul, &figures);
-	figures.agent_mib = resident_mib() - before - bench_inside_mapped_mib(&agent);
+	figures.agent_mib = bench_inside_resident_mib() - before - bench_inside_mapped_mib(&agent);
 	bench_inside_stop(&agent);
 	fake_consul_stop(&consul);
 	return report(&figures);

@@ -4,6 +4,7 @@
 #include <err.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "core/clock.h"
@@ -160,6 +161,17 @@ double bench_inside_mapped_mib(const struct fl_agent *agent)
 	for (int map = 0; map < FL_MAP_COUNT; map++)
 		bytes += agent->kernel->maps.reached[map];
 	return (double)bytes / (1 << 20);
+}
+
+double bench_inside_resident_mib(void)
+{
+	unsigned long pages = 0, resident = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+
+	if (!file || fscanf(file, "%lu %lu", &pages, &resident) != 2)
+		errx(1, "/proc/self/statm");
+	fclose(file);
+	return (double)resident * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
 }
 
 void bench_inside_stop(struct fl_agent *agent)

@@ -33,6 +33,8 @@ uint64_t bench_inside_map_bytes(const struct fl_agent *agent);
 /** How much of that is mapped into this process, in MiB: what its memory in use must be
  * reduced by so as not to count it twice. */
 double bench_inside_mapped_mib(const struct fl_agent *agent);
+/** Memory of this process that is in use, in MiB. */
+double bench_inside_resident_mib(void);
 /** The longest turn of the loop, by either measure, since the last call. */
 struct bench_time bench_inside_longest_turn(void);
 void bench_inside_stop(struct fl_agent *agent);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bench.h"
 #include "core/clock.h"
@@ -118,17 +117,6 @@ struct figures {
 	double map_mib, agent_mib;
 };
 
-static double resident_mib(void)
-{
-	unsigned long pages = 0, resident = 0;
-	FILE *file = fopen("/proc/self/statm", "r");
-
-	if (!file || fscanf(file, "%lu %lu", &pages, &resident) != 2)
-		errx(1, "/proc/self/statm");
-	fclose(file);
-	return (double)resident * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
-}
-
 /** What the writer does each second, so many seconds from now. */
 static struct bench_time look(struct fl_agent *agent, uint32_t seconds)
 {
@@ -211,7 +199,7 @@ json_t *bench_scale(void)
 {
 	static struct fl_service *services[SERVICES];
 	struct figures figures = { 0 };
-	double before = resident_mib();
+	double before = bench_inside_resident_mib();
 	struct fl_agent agent;
 	double mapped;
 
@@ -222,7 +210,7 @@ json_t *bench_scale(void)
 	bench_inside_longest_turn();
 	measure(&agent, services, &figures);
 	mapped = bench_inside_mapped_mib(&agent);
-	figures.agent_mib = resident_mib() - before - mapped;
+	figures.agent_mib = bench_inside_resident_mib() - before - mapped;
 	bench_inside_stop(&agent);
 	for (uint32_t i = 0; i < SERVICES; i++)
 		fl_service_unref(services[i]);

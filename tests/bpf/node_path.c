@@ -19,6 +19,7 @@
 #include "kernel/reader.h"
 #include "lib/declared.h"
 #include "lib/netns.h"
+#include "lib/node.h"
 #include "lib/opened.h"
 
 /* The programs on a cgroup of the test's own, and what sockets in it see. */
@@ -136,23 +137,6 @@ struct talk {
 	bool connected;       /* connect(2) first */
 };
 
-static socklen_t address_of(const char *text, uint16_t port, struct sockaddr_storage *ret)
-{
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
-	struct sockaddr_in *in = (struct sockaddr_in *)ret;
-
-	memset(ret, 0, sizeof(*ret));
-	if (inet_pton(AF_INET, text, &in->sin_addr) == 1) {
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		return sizeof(*in);
-	}
-	inet_pton(AF_INET6, text, &in6->sin6_addr);
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(port);
-	return sizeof(*in6);
-}
-
 static bool is_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
 	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
@@ -171,7 +155,8 @@ static int converse(void *context)
 {
 	const struct talk *talk = context;
 	struct sockaddr_storage to, seen = { 0 };
-	socklen_t length = address_of(talk->frontend, talk->port, &to), seen_length = sizeof(seen);
+	socklen_t length = test_node_address(talk->frontend, talk->port, &to),
+		  seen_length = sizeof(seen);
 	struct timeval patience = { .tv_sec = 20 };
 	int fd = socket(to.ss_family, talk->type, 0);
 	char answer[8];
@@ -195,7 +180,7 @@ static int refuse(void *context)
 {
 	const struct talk *talk = context;
 	struct sockaddr_storage to;
-	socklen_t length = address_of(talk->frontend, talk->port, &to);
+	socklen_t length = test_node_address(talk->frontend, talk->port, &to);
 	int fd = socket(to.ss_family, talk->type, 0);
 
 	return connect(fd, (struct sockaddr *)&to, length) == 0 ? 0 : errno;
@@ -207,7 +192,7 @@ static int refuse(void *context)
 static pid_t serve(const char *address, uint16_t port, int type)
 {
 	struct sockaddr_storage at, from;
-	socklen_t length = address_of(address, port, &at), from_length = sizeof(from);
+	socklen_t length = test_node_address(address, port, &at), from_length = sizeof(from);
 	int fd = socket(at.ss_family, type, 0), one = 1;
 	pid_t child;
 	char said[8];
