@@ -104,6 +104,9 @@ void fl_read_options(struct fl_reader *reader, enum fl_option_of of, const char 
 /** Read a service's mapping. It is not finished: see fl_service_finish; `incomplete` says
  * that it had errors. @return NULL when out of memory */
 struct fl_service *fl_read_service(struct fl_reader *reader, const struct fl_node *node);
+/** Read a document that holds `services:` and nothing else. @param ret  those without errors
+ * @return 0, -EINVAL when errors were added, -ENOMEM */
+int fl_services_read(struct fl_reader *reader, const struct fl_node *root, fl_service_vec *ret);
 
 /** Add an error about a value: "KEY: VALUE why, expected …", with what the
  * option's type expects. @return false */

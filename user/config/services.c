@@ -39,7 +39,7 @@ static const struct fl_node *find_list(struct fl_reader *reader, const struct fl
 	return list;
 }
 
-static int read_list(struct fl_reader *reader, const struct fl_node *root, fl_service_vec *ret)
+int fl_services_read(struct fl_reader *reader, const struct fl_node *root, fl_service_vec *ret)
 {
 	const struct fl_option *option = fl_option_find("services");
 	const struct fl_node *list = find_list(reader, root);
@@ -67,7 +67,7 @@ static int parse(struct fl_reader *reader, const char *text, size_t length, fl_s
 	int r = fl_yaml_parse(text, length, reader->file, problems, &yaml);
 
 	if (r == 0)
-		r = read_list(reader, yaml.root, &services);
+		r = fl_services_read(reader, yaml.root, &services);
 	fl_yaml_done(&yaml);
 	if (r == -ENOMEM)
 		return r;
