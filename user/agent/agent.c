@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 
 #include "agent/ejections.h"
+#include "agent/local.h"
 #include "agent/notify.h"
 #include "agent/passive.h"
 #include "agent/privileges.h"
@@ -225,6 +226,7 @@ static int start_servers(struct fl_agent *agent, struct fl_failure *failure)
 		.actions = { .accept_registry = fl_agent_accept,
 			.heartbeat = fl_agent_heartbeat,
 			.word = fl_agent_word,
+			.local = fl_agent_local,
 			.context = agent } };
 	const struct fl_dns_hooks dns_hooks = { .applied = applied, .context = agent };
 	int r = fl_server_start(agent->config, &agent->loop, &hooks, failure, &agent->server);

@@ -11,37 +11,60 @@
 #include "core/log.h"
 #include "core/vec.h"
 
-/* Inline services come first, then the registries in order of precedence. */
-static int merge(struct fl_agent *agent, struct fl_problems *problems, struct fl_snapshot **ret)
+typedef FL_VEC(struct fl_declaration) declaration_vec;
+
+static int declare(declaration_vec *list, const char *registry, struct fl_service *const *services,
+	size_t count)
+{
+	struct fl_declaration *next = fl_vec_push(list);
+
+	if (!next)
+		return -ENOMEM;
+	*next = (struct fl_declaration){ registry, services, count };
+	return 0;
+}
+
+/* Inline services come first, then the registries in order of precedence.
+ * @param instead  what one of them may declare, in place of what it does; NULL = nothing */
+static int list_all(const struct fl_agent *agent, const struct fl_registry *other,
+	const fl_service_vec *instead, declaration_vec *list)
 {
 	const struct fl_config *config = agent->config;
 	const struct fl_registry_set *set = &agent->registries;
-	FL_VEC(struct fl_declaration) list = { 0 };
-	struct fl_declaration *next = fl_vec_push(&list);
-	int r = -ENOMEM;
+	int r = declare(list, "inline", config->services, config->service_count);
 
-	if (!next)
-		goto out;
-	*next = (struct fl_declaration){
-		.registry = "inline",
-		.services = config->services,
-		.count = config->service_count,
-	};
-	for (size_t i = 0; i < set->count; i++) {
+	for (size_t i = 0; i < set->count && r == 0; i++) {
 		const struct fl_registry *registry = set->registries[i];
+		const fl_service_vec *services = registry == other ? instead : &registry->services;
 
-		next = fl_vec_push(&list);
-		if (!next)
-			goto out;
-		*next = (struct fl_declaration){
-			.registry = registry->config->name,
-			.services = registry->services.items,
-			.count = registry->services.count,
-		};
+		r = declare(list, registry->config->name, services->items, services->count);
 	}
-	r = fl_merger_merge(agent->merger, list.items, list.count, &agent->kernel->maps.limits,
-		agent->generation + 1, problems, ret);
-out:
+	return r;
+}
+
+static int merge(struct fl_agent *agent, struct fl_problems *problems, struct fl_snapshot **ret)
+{
+	declaration_vec list = { 0 };
+	int r = list_all(agent, NULL, NULL, &list);
+
+	if (r == 0)
+		r = fl_merger_merge(agent->merger, list.items, list.count,
+			&agent->kernel->maps.limits, agent->generation + 1, problems, ret);
+	fl_vec_done(&list);
+	return r;
+}
+
+int fl_agent_try(const struct fl_agent *agent, const struct fl_registry *registry,
+	const fl_service_vec *services, struct fl_problems *problems)
+{
+	struct fl_snapshot *snapshot = NULL;
+	declaration_vec list = { 0 };
+	int r = list_all(agent, registry, services, &list);
+
+	if (r == 0)
+		r = fl_snapshot_merge(list.items, list.count, &agent->kernel->maps.limits,
+			agent->generation + 1, problems, &snapshot);
+	fl_snapshot_unref(snapshot);
 	fl_vec_done(&list);
 	return r;
 }

@@ -114,6 +114,11 @@ void fl_agent_apply_done(struct fl_agent *agent);
  * news, and kept.
  * @param ret  one reference @return 0, -ENOMEM */
 int fl_agent_merge(struct fl_agent *agent, struct fl_snapshot **ret);
+/** What would be said of the declarations if a registry declared something else.
+ * @param problems  as the merger has them: those that stand already are among them
+ * @return 0, -ENOMEM */
+int fl_agent_try(const struct fl_agent *agent, const struct fl_registry *registry,
+	const fl_service_vec *services, struct fl_problems *problems);
 
 /** Where applies stand, for the watchdog. @param context  the agent */
 uint64_t fl_agent_apply_progress(void *context);

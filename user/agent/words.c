@@ -72,6 +72,23 @@ void fl_agent_load_words(struct fl_agent *agent)
 	fl_agent_heed_deadlines(agent);
 }
 
+void fl_agent_forget_words(struct fl_agent *agent, const char *service, const char *endpoint)
+{
+	struct fl_health_key key = { .service = service };
+	int r = 0;
+
+	if (endpoint)
+		r = fl_socket_parse(endpoint, false, &key.addr, &key.port);
+	if (r == 0)
+		r = fl_words_forget(agent->health, service, endpoint ? &key : NULL);
+	if (r > 0)
+		r = keep(agent);
+	if (r < 0)
+		fl_log(FL_LOG_WARNING, "agent",
+			"what was said of an endpoint that is gone is still kept",
+			FL_STR("service", service), FL_ERR(r));
+}
+
 /* ---------------------------------------------------------------------- an order */
 
 /* What `order` says, laid over the word that stands. */

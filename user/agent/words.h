@@ -18,3 +18,6 @@ void fl_agent_heed_deadlines(struct fl_agent *agent);
 /** Action of the server. @param context  the agent */
 int fl_agent_word(void *context, const struct fl_word_order *order, struct fl_failure *failure,
 	struct fl_word_said *ret);
+/** Take back what was said of an endpoint that its operator removed.
+ * @param endpoint  as it was given; NULL = all of the service */
+void fl_agent_forget_words(struct fl_agent *agent, const char *service, const char *endpoint);

@@ -134,6 +134,9 @@ static bool has_own_name(struct fl_reader *reader, const struct fl_node *node,
 	if (strcmp(registry->name, "inline") == 0)
 		return fl_read_error(reader, option, node,
 			"inline is the name of what stands in this file, expected another one");
+	if (strcmp(registry->name, "local") == 0)
+		return fl_read_error(reader, option, node,
+			"local is the name of what is declared by command, expected another one");
 	for (size_t i = 0; i < config->registry_count; i++)
 		if (strcmp(config->registries[i]->name, registry->name) == 0)
 			return fl_read_error(reader, option, node,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/failure.h"
@@ -29,6 +30,14 @@ struct fl_word_said {
 	uint64_t until_ms; /**< CLOCK_REALTIME; 0 = no deadline */
 };
 
+/** A change of what is declared by command; each as it was asked, "" = not given. */
+struct fl_local_order {
+	const char *change;             /**< add, set, delete */
+	const char *service, *endpoint; /**< no endpoint: the service itself */
+	const char *text;               /**< its keys, as YAML or JSON */
+	size_t length;
+};
+
 struct fl_actions {
 	/** Put in force what a registry's guard holds back.
 	 * @return 0, -ENOENT (no such registry), -EALREADY (nothing is held back), with words */
@@ -43,5 +52,10 @@ struct fl_actions {
 	 *         (it could not be kept, and does not stand), with words */
 	int (*word)(void *context, const struct fl_word_order *order, struct fl_failure *failure,
 		struct fl_word_said *ret);
+	/** Change what is declared by command, and keep it over a restart.
+	 * @return 0, -ENOENT (it is not there), -EEXIST (it is there, here or in another
+	 *         registry), -EINVAL (an argument or the text makes no sense), -errno (it could
+	 *         not be kept, and is not in force), with words */
+	int (*local)(void *context, const struct fl_local_order *order, struct fl_failure *failure);
 	void *context;
 };

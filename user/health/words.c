@@ -130,3 +130,47 @@ int fl_words_expire(struct fl_health *health, uint64_t now_ms, uint64_t *ret_nex
 			return r;
 	}
 }
+
+/* -------------------------------------------------------------------- what is gone */
+
+struct leaving {
+	const char *service;
+	const struct fl_health_key *endpoint; /* NULL = all */
+	bool found;
+	struct fl_health_key key;
+};
+
+static void look_leaving(
+	void *context, const struct fl_health_key *key, const struct fl_word *word)
+{
+	struct leaving *leaving = context;
+	const struct fl_health_key *endpoint = leaving->endpoint;
+
+	(void)word;
+	if (strcmp(key->service, leaving->service) != 0)
+		return;
+	if (endpoint && (key->port != endpoint->port ||
+				memcmp(&key->addr, &endpoint->addr, sizeof(key->addr)) != 0))
+		return;
+	leaving->found = true;
+	leaving->key = *key;
+	leaving->key.service = leaving->service; /* the entry's own goes with it */
+}
+
+int fl_words_forget(
+	struct fl_health *health, const char *service, const struct fl_health_key *endpoint)
+{
+	static const struct fl_word unsaid = FL_WORD_UNSAID;
+
+	for (int count = 0;; count++) {
+		struct leaving leaving = { .service = service, .endpoint = endpoint };
+		int r;
+
+		fl_health_for_words(health, look_leaving, &leaving);
+		if (!leaving.found)
+			return count;
+		r = fl_health_set_word(health, &leaving.key, &unsaid);
+		if (r < 0)
+			return r;
+	}
+}

@@ -30,3 +30,11 @@ int fl_words_read(struct fl_health *health, char *text, size_t *ret_bad);
  * @return how many there were; -ENOMEM
  */
 int fl_words_expire(struct fl_health *health, uint64_t now_ms, uint64_t *ret_next_ms);
+
+/**
+ * Take back what was said of an endpoint that its operator removed, or of all of a service.
+ * @param endpoint  NULL = all
+ * @return how many words there were; -ENOMEM
+ */
+int fl_words_forget(
+	struct fl_health *health, const char *service, const struct fl_health_key *endpoint);

@@ -6,10 +6,12 @@
 
 extern const struct fl_registry_driver fl_registry_file;
 extern const struct fl_registry_driver fl_registry_consul;
+extern const struct fl_registry_driver fl_registry_local;
 
 static const struct fl_registry_driver *const drivers[] = {
 	&fl_registry_file,
 	&fl_registry_consul,
+	&fl_registry_local,
 	NULL,
 };
 

@@ -11,6 +11,7 @@
 struct fl_registry_set {
 	struct fl_registry **registries; /**< in order of precedence */
 	size_t count;
+	struct fl_registry_config *local; /**< of the one that no configuration names; see local.h */
 	uv_loop_t *loop;
 	uint32_t calm_ms;               /**< FL_GUARD_CALM_MS */
 	void (*changed)(void *context); /**< something was published; called on the loop */
@@ -21,7 +22,8 @@ struct fl_registry_set {
 extern const struct fl_registry_driver *const *fl_registry_drivers;
 
 /**
- * Start every registry of the configuration (default: the file registry).
+ * Start every registry of the configuration (default: the file registry), and the one
+ * that is filled by command.
  * One that cannot start is kept, down, with its error; the others run.
  * @param changed  called on the loop, after a registry published another list
  *                 than before, and after its first answer even if that is
@@ -36,6 +38,9 @@ int fl_registry_set_start(struct fl_registry_set *set, uv_loop_t *loop,
 int fl_registry_set_configure(struct fl_registry_set *set, const struct fl_config *config);
 /** Look again now (SIGHUP). */
 void fl_registry_set_refresh(struct fl_registry_set *set);
+/** The one that takes changes by command. It is always the last.
+ * @return NULL where there is no such driver */
+struct fl_registry *fl_registry_set_local(const struct fl_registry_set *set);
 /** What of ours stands in a registry. @return false = nothing is ever written into it */
 bool fl_registry_written(const struct fl_registry *registry, struct fl_written *ret);
 /** Whether the configuration has a registry of that name into which services are written. */

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "registry/keeper.h"
+#include "registry/local.h"
 #include "registry/publish.h"
 
 /* --------------------------------------------------------------- one of it */
@@ -164,20 +165,32 @@ static struct fl_registry *take_same(
 	return NULL;
 }
 
+/* What is wanted: the configuration's, and the one that is filled by command. */
+static size_t count_wanted(const struct fl_registry_set *set, const struct fl_config *config)
+{
+	return config->registry_count + (set->local ? 1 : 0);
+}
+
+static struct fl_registry_config *wanted(
+	const struct fl_registry_set *set, const struct fl_config *config, size_t i)
+{
+	return i < config->registry_count ? config->registries[i] : set->local;
+}
+
 /* Make those that are new. @return 0, -ENOMEM with none made */
 static int make_new(
 	struct fl_registry_set *set, const struct fl_config *config, struct fl_registry **made)
 {
-	for (size_t i = 0; i < config->registry_count; i++) {
+	for (size_t i = 0; i < count_wanted(set, config); i++) {
 		bool known = false;
 
 		for (size_t j = 0; j < set->count && !known; j++)
 			known = !set->registries[j]->broken &&
 				fl_registry_config_equal(
-					set->registries[j]->config, config->registries[i]);
+					set->registries[j]->config, wanted(set, config, i));
 		if (known)
 			continue;
-		made[i] = registry_new(set, config->registries[i], config);
+		made[i] = registry_new(set, wanted(set, config, i), config);
 		if (made[i])
 			continue;
 		while (i--)
@@ -201,41 +214,62 @@ static struct fl_registry *find_heir(const struct fl_registry *registry,
 
 int fl_registry_set_configure(struct fl_registry_set *set, const struct fl_config *config)
 {
-	struct fl_registry **next =
-		calloc(config->registry_count + 1, sizeof(struct fl_registry *));
-	_cleanup_free_ bool *is_new = calloc(config->registry_count + 1, sizeof(bool));
+	size_t count = count_wanted(set, config);
+	struct fl_registry **next = calloc(count + 1, sizeof(struct fl_registry *));
+	_cleanup_free_ bool *is_new = calloc(count + 1, sizeof(bool));
 	int r = next && is_new ? make_new(set, config, next) : -ENOMEM;
 
 	if (r < 0) {
 		free(next);
 		return r;
 	}
-	for (size_t i = 0; i < config->registry_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		is_new[i] = next[i];
 		if (!next[i])
-			next[i] = take_same(set, config->registries[i]);
+			next[i] = take_same(set, wanted(set, config, i));
 	}
 	for (size_t i = 0; i < set->count; i++)
 		if (set->registries[i])
 			registry_stop(set->registries[i],
-				find_heir(set->registries[i], next, is_new, config->registry_count),
-				true);
+				find_heir(set->registries[i], next, is_new, count), true);
 	free(set->registries);
 	set->registries = next;
-	set->count = config->registry_count;
+	set->count = count;
 	for (size_t i = 0; i < set->count; i++)
 		if (is_new[i])
 			registry_start(set->registries[i]);
 	return 0;
 }
 
+static int configure_local(struct fl_registry_set *set)
+{
+	struct fl_registry_config *config;
+
+	if (!find_driver(FL_LOCAL_NAME))
+		return 0;
+	config = set->local = fl_registry_config_new();
+	if (!config)
+		return -ENOMEM;
+	config->type = strdup(FL_LOCAL_NAME);
+	config->name = strdup(FL_LOCAL_NAME);
+	return config->type && config->name ? 0 : -ENOMEM;
+}
+
 int fl_registry_set_start(struct fl_registry_set *set, uv_loop_t *loop,
 	const struct fl_config *config, void (*changed)(void *context), void *context)
 {
+	int r;
+
 	*set = (struct fl_registry_set){
 		.loop = loop, .calm_ms = FL_GUARD_CALM_MS, .changed = changed, .context = context
 	};
-	return fl_registry_set_configure(set, config);
+	r = configure_local(set);
+	return r < 0 ? r : fl_registry_set_configure(set, config);
+}
+
+struct fl_registry *fl_registry_set_local(const struct fl_registry_set *set)
+{
+	return set->local && set->count ? set->registries[set->count - 1] : NULL;
 }
 
 void fl_registry_set_refresh(struct fl_registry_set *set)
@@ -278,6 +312,7 @@ void fl_registry_set_stop(struct fl_registry_set *set)
 	for (size_t i = 0; i < set->count; i++)
 		registry_stop(set->registries[i], NULL, false);
 	free(set->registries);
+	fl_registry_config_unref(TAKE_PTR(set->local));
 	set->registries = NULL;
 	set->count = 0;
 }

@@ -125,3 +125,23 @@ Test(words, drains_end_at_their_deadline)
 	cr_expect_eq(word_on(health, "192.0.2.3:80").kind, FL_WORD_DRAIN, "no deadline, no end");
 	fl_health_free(health);
 }
+
+Test(words, what_was_said_of_endpoints_that_are_removed_goes_with_them)
+{
+	struct fl_health *health = fl_health_new(NULL, NULL);
+	struct fl_health_key one = key("web", "192.0.2.1:80"), other = key("shop", "192.0.2.1:80");
+	const struct fl_word drain = { FL_WORD_DRAIN, 5, "drain", 1, 0 };
+
+	say(health, "192.0.2.1:80", drain);
+	say(health, "192.0.2.1:81", drain);
+	say(health, "192.0.2.2:80", drain);
+	cr_assert_eq(fl_health_set_word(health, &other, &drain), 0);
+	cr_expect_eq(fl_words_forget(health, "web", &one), 1);
+	cr_expect_eq(fl_words_forget(health, "web", &one), 0);
+	cr_expect_eq(word_on(health, "192.0.2.1:80").kind, FL_WORD_NONE);
+	cr_expect_eq(word_on(health, "192.0.2.1:81").kind, FL_WORD_DRAIN, "another port");
+	cr_expect_eq(fl_words_forget(health, "web", NULL), 2);
+	cr_expect_eq(fl_words_forget(health, "nobody", NULL), 0);
+	cr_expect_eq(fl_words_forget(health, "shop", NULL), 1, "that of the other service");
+	fl_health_free(health);
+}
