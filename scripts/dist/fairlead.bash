@@ -8,8 +8,8 @@ _fairlead_objects="service endpoint status stats map registry heartbeat explain 
 
 _fairlead_commands() {
 	case $1 in
-	service) echo "list show" ;;
-	endpoint) echo "list drain undrain weight maintenance up down" ;;
+	service) echo "list show add set delete" ;;
+	endpoint) echo "list drain undrain weight maintenance up down add set delete" ;;
 	map) echo "list dump" ;;
 	registry) echo "list accept" ;;
 	esac
@@ -69,7 +69,7 @@ _fairlead() {
 	4:explain:*) mapfile -t COMPREPLY < <(compgen -W "new old" -- "$current") ;;
 	1:stats:*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names service list) help" -- "$current") ;;
 	1:*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_commands "$object") help" -- "$current") ;;
-	2:service:s* | 2:endpoint:*)
+	2:service:[sd]* | 2:endpoint:*)
 		mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names service list)" -- "$current")
 		;;
 	2:registry:a*) mapfile -t COMPREPLY < <(compgen -W "$(_fairlead_names registry list)" -- "$current") ;;

@@ -215,6 +215,17 @@ static int accept_registry(void *context, const char *name, struct fl_failure *f
 	return fl_registry_set_accept(&((struct test_view *)context)->registries, name, failure);
 }
 
+/* Says what it was asked, as if it had no room for it. */
+static int refuse_local(
+	void *context, const struct fl_local_order *order, struct fl_failure *failure)
+{
+	(void)context;
+	if (strcmp(order->change, "delete") == 0)
+		return 0;
+	return fl_fail(failure, -EEXIST, "%s %s %s: %zu bytes, %.20s", order->change,
+		order->service, order->endpoint, order->length, order->text ? order->text : "none");
+}
+
 static void on_stop(uv_async_t *async)
 {
 	struct test_server *server = async->data;
@@ -251,7 +262,9 @@ struct test_server *test_server_start(
 	struct test_server *server = calloc(1, sizeof(*server));
 	struct fl_server_hooks hooks = { .view = show,
 		.context = view,
-		.actions = { .accept_registry = accept_registry, .context = view },
+		.actions = { .accept_registry = accept_registry,
+			.local = refuse_local,
+			.context = view },
 		.limits = limits };
 	struct fl_failure failure = { 0 };
 	int r = -EADDRINUSE;

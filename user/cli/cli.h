@@ -34,7 +34,7 @@ enum fl_cli_option {
 	FL_CLI_NOTE = 8,     /**< --note TEXT */
 };
 
-#define FL_CLI_ARGUMENTS_MAX 8
+#define FL_CLI_ARGUMENTS_MAX 64
 
 /** Exit codes of the contract. */
 enum { FL_EXIT_OK = 0, FL_EXIT_REFUSED = 1, FL_EXIT_USAGE = 2, FL_EXIT_NO_AGENT = 3 };

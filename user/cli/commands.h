@@ -16,7 +16,13 @@
 
 FL_COMMAND(service_list);
 FL_COMMAND(service_show);
+FL_COMMAND(service_add);
+FL_COMMAND(service_set);
+FL_COMMAND(service_delete);
 FL_COMMAND(endpoint_list);
+FL_COMMAND(endpoint_add);
+FL_COMMAND(endpoint_set);
+FL_COMMAND(endpoint_delete);
 FL_COMMAND(endpoint_drain);
 FL_COMMAND(endpoint_undrain);
 FL_COMMAND(endpoint_weight);
@@ -37,6 +43,7 @@ void fl_show_services(json_t *value, FILE *out);
 void fl_show_service(json_t *value, FILE *out);
 void fl_show_endpoints(json_t *value, FILE *out);
 void fl_show_word(json_t *value, FILE *out);
+void fl_show_local(json_t *value, FILE *out);
 void fl_show_status(json_t *value, FILE *out);
 void fl_show_stats(json_t *value, FILE *out);
 void fl_show_maps(json_t *value, FILE *out);

@@ -22,7 +22,7 @@ FL_COMMAND(heartbeat)
 		path = NULL;
 		return fl_fail(failure, -ENOMEM, "out of memory");
 	}
-	return fl_client_post(cli->socket, path, failure, ret);
+	return fl_client_post(cli->socket, path, NULL, failure, ret);
 }
 
 /* Whoever sends one every few seconds wants to read nothing. */

@@ -22,7 +22,7 @@ FL_COMMAND(registry_accept)
 		path = NULL;
 		return fl_fail(failure, -ENOMEM, "out of memory");
 	}
-	return fl_client_post(cli->socket, path, failure, ret);
+	return fl_client_post(cli->socket, path, NULL, failure, ret);
 }
 
 const struct fl_column fl_registry_columns[] = {

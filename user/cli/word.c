@@ -33,7 +33,7 @@ static int say(const struct fl_cli *cli, char **arguments, const char *word, con
 		path = NULL;
 		return fl_fail(failure, -ENOMEM, "out of memory");
 	}
-	return fl_client_post(cli->socket, path, failure, ret);
+	return fl_client_post(cli->socket, path, NULL, failure, ret);
 }
 
 FL_COMMAND(endpoint_drain)

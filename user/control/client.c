@@ -116,8 +116,9 @@ static int explain_refusal(long status, json_t *body, struct fl_failure *failure
 	return refusal_code(status);
 }
 
-static int ask(
-	const char *socket, const char *path, bool post, struct fl_failure *failure, json_t **ret)
+/* @param sent  NULL = nothing: GET */
+static int ask(const char *socket, const char *path, const char *sent, struct fl_failure *failure,
+	json_t **ret)
 {
 	struct fl_text body = { 0 };
 	_cleanup_free_ char *url = NULL;
@@ -135,8 +136,8 @@ static int ask(
 	curl = prepare(socket, url, &body);
 	if (!curl)
 		return fl_fail(failure, -ENOMEM, "out of memory");
-	if (post)
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
+	if (sent)
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, sent);
 	code = curl_easy_perform(curl);
 	if (code != CURLE_OK) {
 		fl_text_done(&body);
@@ -156,12 +157,13 @@ static int ask(
 
 int fl_client_get(const char *socket, const char *path, struct fl_failure *failure, json_t **ret)
 {
-	return ask(socket, path, false, failure, ret);
+	return ask(socket, path, NULL, failure, ret);
 }
 
-int fl_client_post(const char *socket, const char *path, struct fl_failure *failure, json_t **ret)
+int fl_client_post(const char *socket, const char *path, const char *body,
+	struct fl_failure *failure, json_t **ret)
 {
-	return ask(socket, path, true, failure, ret);
+	return ask(socket, path, body ? body : "", failure, ret);
 }
 
 char *fl_client_encode(const char *name)

@@ -20,8 +20,10 @@
  */
 int fl_client_get(const char *socket, const char *path, struct fl_failure *failure, json_t **ret);
 
-/** Ask for a change: POST without a body. As fl_client_get; also -EALREADY (409: nothing to do). */
-int fl_client_post(const char *socket, const char *path, struct fl_failure *failure, json_t **ret);
+/** Ask for a change. As fl_client_get; also -EALREADY (409: it is so already, or in the way).
+ * @param body  NULL = none */
+int fl_client_post(const char *socket, const char *path, const char *body,
+	struct fl_failure *failure, json_t **ret);
 
 /** Percent-encode a name for a path or an argument. @return to be freed; NULL = out of memory */
 char *fl_client_encode(const char *name);

@@ -141,6 +141,16 @@ static void copy_name(const struct fl_request *request, const char *path, const 
 	snprintf(name, size, "%.*s", (int)(strlen(begin) - strlen(suffix)), begin);
 }
 
+static void refuse(struct fl_answer *answer, int r, const struct fl_failure *failure)
+{
+	fl_answer_error(answer,
+		r == -ENOENT                     ? 404
+		: r == -EINVAL                   ? 400
+		: r == -EEXIST || r == -EALREADY ? 409
+						 : 500,
+		*failure->hint ? failure->hint : NULL, "%s", failure->message);
+}
+
 static void accept_now(const struct fl_actions *actions, const struct fl_view *view,
 	const struct fl_request *request, struct fl_answer *answer)
 {
@@ -152,22 +162,9 @@ static void accept_now(const struct fl_actions *actions, const struct fl_view *v
 	copy_name(request, "/api/v1/registries/", "/accept", name, sizeof(name));
 	r = actions->accept_registry(actions->context, name, &failure);
 	if (r < 0)
-		fl_answer_error(answer,
-			r == -ENOENT     ? 404
-			: r == -EALREADY ? 409
-					 : 500,
-			*failure.hint ? failure.hint : NULL, "%s", failure.message);
+		refuse(answer, r, &failure);
 	else
 		finish_json(answer, fl_api_registry(view, name, &json), name);
-}
-
-static void refuse(struct fl_answer *answer, int r, const struct fl_failure *failure)
-{
-	fl_answer_error(answer,
-		r == -ENOENT   ? 404
-		: r == -EINVAL ? 400
-			       : 500,
-		*failure->hint ? failure->hint : NULL, "%s", failure->message);
 }
 
 static void heartbeat_now(const struct fl_actions *actions, const struct fl_view *view,
@@ -216,6 +213,28 @@ static void word_now(const struct fl_actions *actions, const struct fl_view *vie
 	else
 		fl_json_null(&json, "weight");
 	fl_json_time(&json, "deadline", said.until_ms / 1000);
+	fl_json_end(&json);
+	finish_json(answer, 0, NULL);
+}
+
+static void local_now(const struct fl_actions *actions, const struct fl_view *view,
+	const struct fl_request *request, struct fl_answer *answer)
+{
+	const struct fl_local_order order = { request->change, request->service, request->endpoint,
+		request->body, request->body_length };
+	struct fl_json_text json = begin_json(answer);
+	struct fl_failure failure = { 0 };
+	int r = actions->local(actions->context, &order, &failure);
+
+	(void)view;
+	if (r < 0) {
+		refuse(answer, r, &failure);
+		return;
+	}
+	fl_json_object(&json, NULL);
+	fl_json_string(&json, "change", request->change);
+	fl_json_string(&json, "service", request->service);
+	fl_json_string(&json, "address", *request->endpoint ? request->endpoint : NULL);
 	fl_json_end(&json);
 	finish_json(answer, 0, NULL);
 }
@@ -302,6 +321,12 @@ static const struct fl_page pages[] = {
 		.arguments = FL_ARGUMENT_SERVICE | FL_ARGUMENT_ENDPOINT | FL_ARGUMENT_WORD |
 			     FL_ARGUMENT_WEIGHT | FL_ARGUMENT_DEADLINE | FL_ARGUMENT_NOTE,
 		.help = "drain an endpoint, and the like (POST, Unix socket)", .act = word_now },
+	{ "/api/v1/local",
+		.arguments = FL_ARGUMENT_CHANGE | FL_ARGUMENT_SERVICE | FL_ARGUMENT_ENDPOINT,
+		.takes_body = true,
+		.help = "?change=add|set|delete&service=NAME[&endpoint=ADDRESS] (POST, Unix "
+			"socket)",
+		.act = local_now },
 	{ "/api/v1/registries/", .prefix = true, .suffix = "/accept",
 		.help = "let pass what is held back (POST, Unix socket)", .act = accept_now },
 };

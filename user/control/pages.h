@@ -29,6 +29,7 @@ enum fl_argument {
 	FL_ARGUMENT_WORD = 16,
 	FL_ARGUMENT_WEIGHT = 32,
 	FL_ARGUMENT_DEADLINE = 64,
+	FL_ARGUMENT_CHANGE = 128,
 };
 
 struct fl_page {
@@ -37,6 +38,7 @@ struct fl_page {
 	const char *suffix; /**< of a prefix: what comes last, behind a name; NULL = nothing */
 	unsigned arguments; /**< that it takes: bits of enum fl_argument */
 	bool open;          /**< ignores arguments it does not know */
+	bool takes_body;    /**< of one that acts; others throw a body away */
 	const char *help;
 	/** @return true when the answer is complete; NULL = there is only `later` */
 	bool (*now)(const struct fl_view *, const struct fl_request *, struct fl_answer *);

@@ -18,13 +18,13 @@
 /*
  * The life of a request: libmicrohttpd calls on_request when the headers are
  * there (check_request refuses what is wrong), again for pieces of a body (which
- * are thrown away), and once more at its end. Then the page is looked up. Its
+ * most pages have no use for: they are thrown away), and once more at its end. Then the page is looked up. Its
  * first half answers on the spot; with a second half, the connection is
  * suspended until a worker thread has written it, and on_request is called once
  * more to send it.
  */
 
-#define BODY_MAX 65536 /**< bytes of a body we are ready to throw away */
+#define BODY_MAX 65536 /**< bytes of a body we are ready to read */
 
 static const struct fl_server_limits usual_limits = {
 	.connections = 64, .large = 8, .request_ms = 10000, .answer_ms = 60000
@@ -60,7 +60,8 @@ struct exchange {
 	struct MHD_Connection *connection; /**< NULL = gone while a worker writes */
 	enum phase phase;
 	size_t body_bytes;
-	bool large; /**< counted in server->large */
+	struct fl_text body; /**< of a page that takes one */
+	bool large;          /**< counted in server->large */
 	uv_work_t work;
 	struct fl_snapshot *snapshot; /**< kept while a worker reads it */
 	struct fl_view frozen;
@@ -85,6 +86,7 @@ static void exchange_free(struct exchange *exchange)
 		exchange->on->server->large--;
 	fl_snapshot_unref(exchange->snapshot);
 	fl_text_done(&exchange->answer.body);
+	fl_text_done(&exchange->body);
 	free(exchange);
 }
 
@@ -185,7 +187,13 @@ static enum MHD_Result answer(struct exchange *exchange)
 	server->hooks.view(server->hooks.context, &view);
 	exchange->answer.status = 200;
 	exchange->answer.type = "text/plain; charset=utf-8";
+	if (exchange->body.failed) {
+		fl_answer_error(&exchange->answer, 500, NULL, "out of memory");
+		return send_answer(exchange);
+	}
 	if (page->act) {
+		exchange->request.body = exchange->body.data;
+		exchange->request.body_length = exchange->body.length;
 		page->act(&server->hooks.actions, &view, &exchange->request, &exchange->answer);
 		return send_answer(exchange);
 	}
@@ -253,6 +261,7 @@ static const struct {
 	ROW(word, FL_ARGUMENT_WORD),
 	ROW(weight, FL_ARGUMENT_WEIGHT),
 	ROW(deadline, FL_ARGUMENT_DEADLINE),
+	ROW(change, FL_ARGUMENT_CHANGE),
 #undef ROW
 };
 #define ARGUMENTS (sizeof(argument_rows) / sizeof(argument_rows[0]))
@@ -336,6 +345,13 @@ static bool check_request(
 
 /* ------------------------------------------------ libmicrohttpd's callbacks */
 
+static void take_body(struct exchange *exchange, const char *bytes, size_t count)
+{
+	exchange->body_bytes += count;
+	if (exchange->body_bytes <= BODY_MAX && exchange->page && exchange->page->takes_body)
+		fl_text_put(&exchange->body, bytes, count);
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
 	const char *method, const char *version, const char *upload, size_t *upload_size,
 	void **ret)
@@ -343,7 +359,6 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	struct listening *on = context;
 	struct exchange *exchange = *ret;
 
-	(void)upload;
 	if (!exchange) {
 		exchange = calloc(1, sizeof(*exchange));
 		if (!exchange)
@@ -356,7 +371,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		return exchange->answer.status == 400 ? send_answer(exchange) : MHD_YES;
 	}
 	if (*upload_size) {
-		exchange->body_bytes += *upload_size;
+		take_body(exchange, upload, *upload_size);
 		*upload_size = 0;
 		return exchange->body_bytes > BODY_MAX ? MHD_NO : MHD_YES;
 	}

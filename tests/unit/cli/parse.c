@@ -73,6 +73,13 @@ Test(cli_parse, which_command)
 		{ "fairlead e m web 192.0.2.1:80", "endpoint maintenance", "web" },
 		{ "fairlead endpoint up web 192.0.2.1:80", "endpoint up", "web" },
 		{ "fairlead endpoint do web 192.0.2.1:80", "endpoint down", "web" },
+		{ "fairlead s a web 10.0.0.1:80/tcp forward=ipip", "service add", "web" },
+		{ "fairlead s s web", "service show", "web" },
+		{ "fairlead service set web panic=3", "service set", "web" },
+		{ "fairlead s d web", "service delete", "web" },
+		{ "fairlead e a web 192.0.2.1:80 weight=2 zone=a", "endpoint add", "web" },
+		{ "fairlead e s web 192.0.2.1:80 weight=2", "endpoint set", "web" },
+		{ "fairlead endpoint del web 192.0.2.1:80", "endpoint delete", "web" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -108,6 +115,7 @@ Test(cli_parse, what_is_wrong)
 		{ "fairlead", "an object is missing", false },
 		{ "fairlead -j", "an object is missing", true },
 		{ "fairlead foo", "there is no object \"foo\"", false },
+		{ "fairlead service add web", "service add needs NAME FRONTEND... [KEY=VALUE]...", false },
 		{ "fairlead servicex list", "there is no object \"servicex\"", false },
 		{ "fairlead Service list", "there is no object \"Service\"", false },
 		{ "fairlead service", "service needs a command", false },

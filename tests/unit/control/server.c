@@ -470,3 +470,28 @@ Test(control_server, changes_are_made_over_the_unix_socket_only)
 	TALK(tcp_rows, true);
 	TALK(unix_rows, false);
 }
+
+#define LOCAL(arguments, length, body)                                                             \
+	"POST /api/v1/local?" arguments " HTTP/1.1\r\n" HOST "Content-Length: " length "\r\n\r\n" body
+
+Test(control_server, a_body_reaches_the_page_that_takes_one)
+{
+	static const struct row rows[] = {
+		{ "a body", LOCAL("change=add&service=web", "9", "panic: 3\n"), "409",
+			"add web : 9 bytes, panic: 3" },
+		{ "an endpoint", LOCAL("change=set&service=web&endpoint=192.0.2.1:80", "2", "{}"),
+			"409", "set web 192.0.2.1:80: 2 bytes, {}" },
+		{ "none", LOCAL("change=add&service=web", "0", ""), "409", "0 bytes, none" },
+		{ "in chunks",
+			"POST /api/v1/local?change=add&service=web HTTP/1.1\r\n" HOST
+			"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+			"409", "5 bytes, abcde" },
+		{ "it is done", LOCAL("change=delete&service=web", "0", ""), "200",
+			"{\"change\":\"delete\",\"service\":\"web\",\"address\":null}" },
+		{ "an argument it does not take", LOCAL("change=add&word=x", "0", ""), "400",
+			"unknown argument" },
+	};
+
+	server = test_server_start(view, false, NULL);
+	TALK(rows, false);
+}
