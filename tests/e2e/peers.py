@@ -188,6 +188,10 @@ class Clients:
     """
 
     BATCH = 400
+    # A veth keeps 256 packets. What is sent beyond that is dropped in the sender's own kernel,
+    # which after some such failures gives a connection up (ETIMEDOUT, within a second).
+    WINDOW = 100
+    WINDOW_S = 1  # so long is waited for the answers of one, if some do not come
 
     def __init__(self):
         self.selector = selectors.EpollSelector()
@@ -217,6 +221,13 @@ class Clients:
                 if c.udp and c.awaited and time.monotonic() - c.awaited_since > UDP_RESEND_S:
                     c.send()
 
+    def pace(self, number, act, patience):
+        """act(FIRST, LAST + 1) for all of so many, a window at a time; it returns who is waited for."""
+        deadline = time.monotonic() + patience
+        for first in range(0, number, self.WINDOW):
+            batch = act(first, min(first + self.WINDOW, number))
+            self.wait_for(batch, min(self.WINDOW_S, deadline - time.monotonic()))
+
     def drop(self, connections, reset=False):
         for c in connections:
             if c.sock.fileno() in self.selector.get_map():
@@ -237,7 +248,14 @@ class Clients:
         }
 
     def do_open(self, to, count, udp=False, sports=None, patience=30):
-        made = self.begin(to, count, udp, sports)
+        made = []
+
+        def act(first, end):
+            some = [sports[0] + first, sports[0] + end - 1] if sports else None
+            made.extend(self.begin(to, end - first, udp, some))
+            return made[first:]
+
+        self.pace(count, act, patience)
         self.kept += made
         self.wait_for(made, patience)
         return self.report(made)
@@ -262,9 +280,17 @@ class Clients:
         speakers = [c for c in self.kept if c.server and not c.broken]
         self.number += 1
         began = time.monotonic()
-        for c in speakers:
-            c.say(f"round {self.number}")
-        said = time.monotonic() - began
+        said = 0
+
+        def act(first, end):
+            nonlocal said
+            for c in speakers[first:end]:
+                c.say(words)
+            said = time.monotonic() - began
+            return speakers[first:end]
+
+        words = f"round {self.number}"
+        self.pace(len(speakers), act, patience)
         self.wait_for(speakers, patience)
         for c in speakers:
             if c.awaited and not c.broken:
