@@ -56,6 +56,7 @@ struct subject {
 	unsigned targets;
 	const char *cgroup;  /* with a node path; NULL = none */
 	const char *missing; /* what is not installed; NULL = it is there */
+	const struct rival *rival; /* NULL = it is none */
 	struct measured brief, keep;
 };
 
@@ -167,9 +168,13 @@ static void add_rivals(struct node_bench *b)
 	struct rival_endpoints to = { endpoints, ENDPOINTS, PORT };
 
 	rivals_start(b->rivals, &to);
-	for (size_t i = 0; i < RIVALS; i++)
-		add(b, b->rivals[i].name, b->rivals[i].address, b->rivals[i].port)->missing =
-			b->rivals[i].missing;
+	for (size_t i = 0; i < RIVALS; i++) {
+		struct subject *subject =
+			add(b, b->rivals[i].name, b->rivals[i].address, b->rivals[i].port);
+
+		subject->missing = b->rivals[i].missing;
+		subject->rival = &b->rivals[i];
+	}
 }
 
 /* --------------------------------------------------------------------- measure */
@@ -256,7 +261,11 @@ static void measure(const struct node_bench *b, struct subject *subject, bool ke
 
 	if (round % 2 == 0)
 		ask_straight(b, keep, round, measured, result);
+	if (subject->rival && subject->rival->enter)
+		subject->rival->enter();
 	measured->cpu_us[round] = ask(b, subject, keep, result);
+	if (subject->rival && subject->rival->leave)
+		subject->rival->leave();
 	measured->requests[round] = result->requests_s;
 	measured->failed += result->failed;
 	measured->p50[round] = quantile(result, 0.5);

@@ -19,6 +19,18 @@ static bool is_installed(const char *program)
 	return system(command) == 0;
 }
 
+/* Rules for NAT make the network namespace track all connections, the straight ones too. */
+static void enter_nftables(void)
+{
+	if (system("nft -f /run/bench.nft") != 0)
+		errx(1, "the kernel refuses NAT that it took before");
+}
+
+static void leave_nftables(void)
+{
+	bench_shell("nft delete table ip bench");
+}
+
 static void start_nftables(struct rival *rival, const struct rival_endpoints *to)
 {
 	FILE *file;
@@ -38,8 +50,13 @@ static void start_nftables(struct rival *rival, const struct rival_endpoints *to
 		fprintf(file, "%s %u : %s . %u", i ? "," : "", i, to->addresses[i], to->port);
 	fputs(" }\n }\n}\n", file);
 	fclose(file);
-	if (system("nft -f /run/bench.nft") != 0)
+	if (system("nft -f /run/bench.nft") != 0) {
 		rival->missing = "a kernel with NAT for nftables";
+		return;
+	}
+	leave_nftables();
+	rival->enter = enter_nftables;
+	rival->leave = leave_nftables;
 }
 
 static pid_t start(const char *command)
@@ -129,7 +146,4 @@ void rivals_stop(struct rival rivals[RIVALS])
 		kill(rivals[i].process, SIGTERM);
 		waitpid(rivals[i].process, NULL, 0);
 	}
-	/* Rules are the network namespace's, which other parts use as well. */
-	if (!rivals[0].missing)
-		bench_shell("nft delete table ip bench");
 }

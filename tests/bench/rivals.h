@@ -18,6 +18,10 @@ struct rival {
 	uint16_t port;
 	const char *missing; /**< what this machine lacks; NULL = it runs */
 	pid_t process;       /**< 0 = it has none */
+	/** What is in the way of everybody's packets while it is there, as connection tracking is:
+	 * only there while this one is measured. NULL = nothing is. */
+	void (*enter)(void);
+	void (*leave)(void);
 };
 
 struct rival_endpoints {
