@@ -125,6 +125,9 @@ static int count(void *context, const struct fl_stale_socket *socket)
 	return 0;
 }
 
+/* As on kernels that let nobody visit what sockets remember. */
+static bool look_everywhere;
+
 static struct fl_sock_walk open_walk(enum fl_close_way way)
 {
 	struct fl_sock_walk walk = FL_SOCK_WALK_NONE;
@@ -133,6 +136,10 @@ static struct fl_sock_walk open_walk(enum fl_close_way way)
 	cr_assert_eq(
 		fl_sock_walk_open(node.kernel, &node.config, &node.path.maps, way, &failure, &walk),
 		0, "%s: %s", fl_close_way_name(way), failure.message);
+	if (look_everywhere && walk.find >= 0) {
+		close(walk.find);
+		walk.find = -1;
+	}
 	return walk;
 }
 
@@ -147,8 +154,8 @@ static struct seen walk_once(enum fl_close_way way)
 	return seen;
 }
 
-/* Both where the kernel has both. */
-static size_t ways(enum fl_close_way ret[2])
+/* Both where the kernel has both. Each is tried twice: the second time everywhere. */
+static size_t ways(enum fl_close_way ret[4])
 {
 	size_t number = 0;
 
@@ -157,7 +164,9 @@ static size_t ways(enum fl_close_way ret[2])
 	if (fl_sock_diag_probe() == 0)
 		ret[number++] = FL_CLOSE_DIAG;
 	cr_assert_gt(number, 0, "this kernel closes sockets in neither way");
-	return number;
+	for (size_t i = 0; i < number; i++)
+		ret[number + i] = ret[i];
+	return number * 2;
 }
 
 Test(node_stale, sockets_of_an_endpoint_that_went_and_no_others)
@@ -176,7 +185,7 @@ Test(node_stale, sockets_of_an_endpoint_that_went_and_no_others)
 		{ "another service, UDP", "10.99.0.2", SOCK_DGRAM, false },
 	};
 	enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-	enum fl_close_way way[2];
+	enum fl_close_way way[4];
 	size_t number = ways(way);
 
 	serve_all();
@@ -185,6 +194,7 @@ Test(node_stale, sockets_of_an_endpoint_that_went_and_no_others)
 		const char *name = fl_close_way_name(way[w]);
 		struct seen seen;
 
+		look_everywhere = w >= number / 2;
 		for (size_t i = 0; i < ROWS; i++)
 			fds[i] = client(rows[i].address, 80, rows[i].type);
 		put_stale("127.0.0.11");
@@ -204,7 +214,7 @@ Test(node_stale, sockets_of_an_endpoint_that_went_and_no_others)
 
 Test(node_stale, ipv6)
 {
-	enum fl_close_way way[2];
+	enum fl_close_way way[4];
 	size_t number = ways(way);
 
 	serve_all();
@@ -212,6 +222,7 @@ Test(node_stale, ipv6)
 		int tcp = client("2001:db8:99::1", 80, SOCK_STREAM);
 		int udp = client("2001:db8:99::1", 80, SOCK_DGRAM);
 
+		look_everywhere = w >= number / 2;
 		put_stale("::1");
 		cr_expect_eq(walk_once(way[w]).closed, 2, "%s", fl_close_way_name(way[w]));
 		cr_expect_eq(error_of(tcp), ECONNABORTED);
@@ -264,7 +275,7 @@ Test(node_stale, a_socket_without_connection)
 /* As in a container: its process has its own network namespace. */
 Test(node_stale, another_network_namespace)
 {
-	enum fl_close_way way[2];
+	enum fl_close_way way[4];
 	size_t number = ways(way);
 
 	for (size_t w = 0; w < number; w++) {
@@ -273,6 +284,7 @@ Test(node_stale, another_network_namespace)
 		pid_t child;
 		char word;
 
+		look_everywhere = w >= number / 2;
 		cr_assert(pipe(ready) == 0 && pipe(leave) == 0);
 		child = fork();
 		if (child == 0) {

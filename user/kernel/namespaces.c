@@ -12,6 +12,44 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/vec.h"
+
+/* Something that leads to a namespace. @return false to end */
+typedef bool look_fn(void *context, int dir, const char *path);
+
+static bool look_at_names(look_fn *look, void *context)
+{
+	DIR *dir = opendir("/run/netns");
+	bool goes_on = true;
+
+	if (!dir)
+		return true;
+	for (struct dirent *entry; goes_on && (entry = readdir(dir));)
+		if (entry->d_name[0] != '.')
+			goes_on = look(context, dirfd(dir), entry->d_name);
+	closedir(dir);
+	return goes_on;
+}
+
+static void look_at_processes(look_fn *look, void *context)
+{
+	DIR *dir = opendir("/proc");
+	bool goes_on = true;
+
+	if (!dir)
+		return;
+	for (struct dirent *entry; goes_on && (entry = readdir(dir));) {
+		char path[64];
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "%.20s/ns/net", entry->d_name);
+		goes_on = look(context, dirfd(dir), path);
+	}
+	closedir(dir);
+}
+
+/* ----------------------------------------------------------------------- visit */
 
 struct tour {
 	uint32_t *inodes;
@@ -63,33 +101,12 @@ static bool is_over(const struct tour *tour)
 	return tour->lost || (size_t)tour->visited == tour->count;
 }
 
-static void visit_names(struct tour *tour)
+static bool visit_next(void *context, int dir, const char *path)
 {
-	DIR *dir = opendir("/run/netns");
+	struct tour *tour = context;
 
-	if (!dir)
-		return;
-	for (struct dirent *entry; (entry = readdir(dir)) && !is_over(tour);)
-		if (entry->d_name[0] != '.')
-			visit_file(tour, dirfd(dir), entry->d_name);
-	closedir(dir);
-}
-
-static void visit_processes(struct tour *tour)
-{
-	DIR *dir = opendir("/proc");
-
-	if (!dir)
-		return;
-	for (struct dirent *entry; (entry = readdir(dir)) && !is_over(tour);) {
-		char path[64];
-
-		if (!isdigit((unsigned char)entry->d_name[0]))
-			continue;
-		snprintf(path, sizeof(path), "%.20s/ns/net", entry->d_name);
-		visit_file(tour, dirfd(dir), path);
-	}
-	closedir(dir);
+	visit_file(tour, dir, path);
+	return !is_over(tour);
 }
 
 int fl_namespaces_visit(uint32_t *inodes, size_t count, fl_namespace_fn *visit, void *context)
@@ -106,11 +123,56 @@ int fl_namespaces_visit(uint32_t *inodes, size_t count, fl_namespace_fn *visit, 
 		tour.visited++;
 		tour.error = visit(context);
 	}
-	if (!is_over(&tour))
-		visit_names(&tour);
-	if (!is_over(&tour))
-		visit_processes(&tour);
+	if (!is_over(&tour) && look_at_names(visit_next, &tour))
+		look_at_processes(visit_next, &tour);
 	if (tour.lost)
 		return -EXDEV;
 	return tour.error < 0 ? tour.error : tour.visited;
+}
+
+/* ------------------------------------------------------------------------ list */
+
+struct list {
+	FL_VEC(uint32_t) inodes;
+	bool failed;
+};
+
+static bool note(struct list *list, ino_t inode)
+{
+	uint32_t *added;
+
+	for (size_t i = 0; i < list->inodes.count; i++)
+		if (list->inodes.items[i] == inode)
+			return true;
+	added = fl_vec_push(&list->inodes);
+	if (added)
+		*added = (uint32_t)inode;
+	list->failed = !added;
+	return added;
+}
+
+static bool note_next(void *context, int dir, const char *path)
+{
+	struct stat status;
+
+	/* One that went meanwhile, or that we may not look at. */
+	if (fstatat(dir, path, &status, 0) < 0)
+		return true;
+	return note(context, status.st_ino);
+}
+
+int fl_namespaces_list(uint32_t **ret, size_t *ret_count)
+{
+	struct list list = { 0 };
+
+	if (note_next(&list, AT_FDCWD, "/proc/thread-self/ns/net") &&
+		look_at_names(note_next, &list))
+		look_at_processes(note_next, &list);
+	if (list.failed) {
+		fl_vec_done(&list.inodes);
+		return -ENOMEM;
+	}
+	*ret = list.inodes.items;
+	*ret_count = list.inodes.count;
+	return 0;
 }

@@ -22,3 +22,9 @@ typedef int fl_namespace_fn(void *context);
  *         come back, and the process should end
  */
 int fl_namespaces_visit(uint32_t *inodes, size_t count, fl_namespace_fn *visit, void *context);
+
+/**
+ * All that a process or a name leads to, the own one first.
+ * @param ret  to be freed @return 0, -errno
+ */
+int fl_namespaces_list(uint32_t **ret, size_t *ret_count);

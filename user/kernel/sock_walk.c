@@ -60,9 +60,11 @@ static int link_all(
 {
 	bool closes = walk->way == FL_CLOSE_BPF;
 
-	walk->find = link_program(object->progs.find, maps->fd[FL_NODE_MAP_sockets]);
-	if (walk->find < 0)
-		return walk->find;
+	if (bpf_program__autoload(object->progs.find)) {
+		walk->find = link_program(object->progs.find, maps->fd[FL_NODE_MAP_sockets]);
+		if (walk->find < 0)
+			return walk->find;
+	}
 	walk->tcp = link_program(closes ? object->progs.close_tcp : object->progs.list_tcp, -1);
 	if (walk->tcp < 0)
 		return walk->tcp;
@@ -91,12 +93,33 @@ static int load(const struct fl_kernel *kernel, const struct fl_config *config,
 	return r < 0 ? fl_libbpf_log_explain(failure, r) : 0;
 }
 
+/* @param finds  with the program that looks through what sockets remember */
+static int open_walk(const struct fl_kernel *kernel, const struct fl_config *config,
+	const struct fl_node_maps *maps, bool finds, struct fl_failure *failure,
+	struct fl_sock_walk *walk)
+{
+	struct sock_close *object = sock_close__open();
+	int r;
+
+	if (!object)
+		return fl_libbpf_log_explain(failure, -errno);
+	bpf_program__set_autoload(object->progs.find, finds);
+	r = load(kernel, config, maps, object, walk->way, failure);
+	if (r == 0) {
+		r = link_all(walk, object, maps);
+		if (r < 0)
+			fl_fail(failure, r, "cannot make an iterator over sockets: %s",
+				strerror(-r));
+	}
+	sock_close__destroy(object);
+	return r;
+}
+
 int fl_sock_walk_open(const struct fl_kernel *kernel, const struct fl_config *config,
 	const struct fl_node_maps *maps, enum fl_close_way way, struct fl_failure *failure,
 	struct fl_sock_walk *ret)
 {
 	struct fl_sock_walk walk = FL_SOCK_WALK_NONE;
-	struct sock_close *object;
 	int r;
 
 	walk.way = way;
@@ -104,17 +127,11 @@ int fl_sock_walk_open(const struct fl_kernel *kernel, const struct fl_config *co
 		return fl_fail(failure, -EOPNOTSUPP,
 			"this kernel lets nobody close sockets: it has neither bpf_sock_destroy "
 			"(Linux 6.5) nor CONFIG_INET_DIAG_DESTROY");
-	object = sock_close__open();
-	if (!object)
-		return fl_libbpf_log_explain(failure, -errno);
-	r = load(kernel, config, maps, object, way, failure);
-	if (r == 0) {
-		r = link_all(&walk, object, maps);
-		if (r < 0)
-			fl_fail(failure, r, "cannot make an iterator over sockets: %s",
-				strerror(-r));
+	r = open_walk(kernel, config, maps, true, failure, &walk);
+	if (r < 0) {
+		fl_sock_walk_close(&walk);
+		r = open_walk(kernel, config, maps, false, failure, &walk);
 	}
-	sock_close__destroy(object);
 	if (r < 0) {
 		fl_sock_walk_close(&walk);
 		return r;
@@ -215,12 +232,27 @@ static int walk_here(void *context)
 	return r ? r : run(tour->walk->udp, sizeof(struct fl_stale_socket), meet, tour);
 }
 
+/* One that went, or that nothing leads to any more, has no sockets that we could know of. */
+static int walk_everywhere(struct tour *tour)
+{
+	_cleanup_free_ uint32_t *inodes = NULL;
+	size_t count;
+	int r = fl_namespaces_list(&inodes, &count);
+
+	if (r == 0)
+		r = fl_namespaces_visit(inodes, count, walk_here, tour);
+	return r < 0 ? r : 0;
+}
+
 int fl_sock_walk(const struct fl_sock_walk *walk, fl_sock_walk_fn *each, void *context)
 {
 	struct tour tour = { walk, each, context };
 	inode_vec inodes = { 0 };
-	int r = run(walk->find, sizeof(uint32_t), note_inode, &inodes);
+	int r;
 
+	if (walk->find < 0)
+		return walk_everywhere(&tour);
+	r = run(walk->find, sizeof(uint32_t), note_inode, &inodes);
 	if (r == 0 && inodes.count)
 		r = fl_namespaces_visit(inodes.items, inodes.count, walk_here, &tour);
 	if (r >= 0)

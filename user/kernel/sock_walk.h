@@ -23,7 +23,9 @@ const char *fl_close_way_name(enum fl_close_way way); /**< "bpf_sock_destroy" */
 
 struct fl_sock_walk {
 	enum fl_close_way way;
-	int find, tcp, udp; /**< links of iterators; -1 = none */
+	/** Links of iterators; -1 = none. Without `find`, which tells namespaces that have anything to do,
+	 * all are walked through: some kernels let nobody visit what sockets remember. */
+	int find, tcp, udp;
 };
 #define FL_SOCK_WALK_NONE (struct fl_sock_walk){ .find = -1, .tcp = -1, .udp = -1 }
 
@@ -46,7 +48,7 @@ typedef int fl_sock_walk_fn(void *context, const struct fl_stale_socket *socket)
 /**
  * Walk once. The calling thread goes through network namespaces meanwhile, see
  * namespaces.h for what that needs.
- * @return 0; -ENOENT: a namespace with stale sockets in it cannot be reached; -EXDEV: see
- *         fl_namespaces_visit; -errno
+ * @return 0; -ENOENT: a namespace with stale sockets in it cannot be reached (not told without
+ *         `find`); -EXDEV: see fl_namespaces_visit; -errno
  */
 int fl_sock_walk(const struct fl_sock_walk *walk, fl_sock_walk_fn *each, void *context);
