@@ -148,6 +148,13 @@ struct fl_nexthop_row {
 _Static_assert(sizeof(struct fl_nexthop_row) == 40, "row layout is ABI");
 #define FL_NEXTHOP_LOCAL 1 /**< the endpoint is this node itself */
 
+/* ----------------------------------------------------------------- probes */
+
+/** Mark (SO_MARK) of sockets whose packets the program `probe` puts into the tunnel to an endpoint: its
+ * number stands in the other bits. */
+#define FL_PROBE_MARK      0xfa000000u
+#define FL_PROBE_MARK_MASK 0xff000000u
+
 /* ----------------------------------------------------------------- flows */
 
 /** A 5-tuple as on the wire: key of `nat`, `pins` and `opening`. Raw bytes. */

@@ -20,6 +20,7 @@
 #include "agent/notify.h"
 #include "agent/passive.h"
 #include "agent/privileges.h"
+#include "agent/roads.h"
 #include "agent/stale.h"
 #include "agent/state.h"
 #include "agent/words.h"
@@ -274,6 +275,7 @@ static enum fl_exit start(struct fl_agent *agent)
 		return FL_EXIT_KERNEL;
 	}
 	fl_checker_limit(agent->checker, agent->config->check_concurrency);
+	fl_checker_use_road(agent->checker, fl_agent_road, agent);
 	fl_agent_watch_config(agent);
 	uv_timer_start(&agent->tick, on_tick, TICK_MS, 0);
 	fl_agent_schedule(agent);
@@ -300,6 +302,7 @@ static void stop(struct fl_agent *agent)
 	fl_dns_server_stop(agent->dns);
 	fl_registry_set_stop(&agent->registries);
 	fl_checker_stop(agent->checker);
+	fl_agent_leave_roads(agent);
 	fl_heartbeats_stop(agent->heartbeats);
 	fl_health_keeper_stop(agent->health_keeper);
 	if (agent->links)

@@ -88,6 +88,7 @@ struct fl_agent {
 	struct fl_heartbeats *heartbeats;
 	struct fl_checker *checker; /**< NULL = nothing is probed */
 	uint64_t word_deadline_ms;  /**< the nearest of the operator's words; 0 = none */
+	enum { FL_ROAD_UNKNOWN, FL_ROAD_THERE, FL_ROAD_REFUSED } road; /**< of probes, see roads.h */
 	uint64_t apply_turns;       /**< slices of the loop's time that applies have had, ever */
 	bool wanted;                /**< something was published since the last merge */
 	struct fl_applying applying;

@@ -166,6 +166,7 @@ static const struct {
 } keys[] = {
 	{ "port", OF_ALL & ~OF(EXEC), "all kinds but exec" },
 	{ "source", OF_ALL & ~OF(EXEC), "all kinds but exec" },
+	{ "through", OF_WEB | OF(TCP) | OF(UDP) | OF(GRPC), "http, https, tcp, udp and grpc" },
 	{ "method", OF_WEB, "http and https" },
 	{ "host", OF_WEB | OF(GRPC), "http, https and grpc" },
 	{ "headers", OF_WEB, "http and https" },
@@ -257,7 +258,8 @@ static void print_check(const struct fl_option *option, const void *target, FILE
 		const char *key = row->of == FL_OF_CHECK ? row->key + skip : "";
 		bool in_tls = strncmp(key, "tls.", 4) == 0;
 		bool unsaid = !value || !*value || strcmp(value, "false") == 0 ||
-			      (strcmp(key, "start") == 0 && !check->starts_down);
+			      (strcmp(key, "start") == 0 && !check->starts_down) ||
+			      (strcmp(key, "through") == 0 && !check->through_tunnel);
 
 		if (!unsaid) {
 			if (inside && !in_tls)
@@ -292,6 +294,19 @@ static void check_command(
 			service->check.exec[0]);
 }
 
+static void check_road(
+	struct fl_reader *reader, const struct fl_service *service, struct fl_place place)
+{
+	if (service->forward != FL_IPIP)
+		fl_problem_add(reader->problems, place,
+			"services.check.through: tunnel is the road of services in mode ipip, expected "
+			"direct, or forward: ipip");
+	else if (service->check.port)
+		fl_problem_add(reader->problems, place,
+			"services.check.port: in the tunnel it is the frontend's, expected it to be "
+			"absent, or through: direct");
+}
+
 static void check_ports(
 	struct fl_reader *reader, const struct fl_service *service, struct fl_place place)
 {
@@ -324,6 +339,8 @@ void fl_read_check_of(struct fl_reader *reader, const struct fl_service *service
 				check->beyond);
 	} else if (probe == FL_PROBE_EXEC) {
 		check_command(reader, service, place);
+	} else if (check->through_tunnel) {
+		check_road(reader, service, place);
 	} else {
 		check_ports(reader, service, place);
 	}

@@ -104,6 +104,12 @@ static const struct fl_word starts[] = {
 	{ NULL },
 };
 
+static const struct fl_word roads[] = {
+	{ "direct", false },
+	{ "tunnel", true },
+	{ NULL },
+};
+
 static const struct fl_word consistencies[] = {
 	{ "stale", FL_CONSUL_STALE },
 	{ "default", FL_CONSUL_DEFAULT },
@@ -454,6 +460,9 @@ const struct fl_option fl_options[] = {
 	{ "services.check.source", FL_OF_CHECK, &fl_type_source, FIELD(fl_check, source),
 		.fallback = "", .fallback_words = "what the route prefers", .reloadable = true,
 		.help = "the address that probes come from" },
+	{ "services.check.through", FL_OF_CHECK, &fl_type_word, FIELD(fl_check, through_tunnel),
+		.words = roads, .fallback = "direct", .reloadable = true,
+		.help = "the road that probes take: straight, or that of the data" },
 	{ "services.check.method", FL_OF_CHECK, &fl_type_text, FIELD(fl_check, method), .min = 1,
 		.max = 16, .fallback = "", .fallback_words = "GET", .reloadable = true,
 		.help = "http, https: the method" },

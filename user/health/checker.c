@@ -31,6 +31,7 @@ struct check {
 	struct fl_ip addr;
 	uint16_t port; /* as declared */
 	struct fl_probe_target target;
+	struct fl_probe_target aimed; /* of the probe that runs: perhaps by another road */
 	struct fl_streak streak;
 	struct fl_damping damping;
 	struct fl_agent_state agent; /* of agent-checks */
@@ -58,6 +59,8 @@ struct fl_checker {
 	struct group *groups;         /* by name */
 	struct check *waiting;        /* in line, longest first */
 	uint32_t limit;
+	fl_probe_road *road; /* NULL = there is none but the straight one */
+	void *road_context;
 	/* What probes of a kind share; NULL = not opened yet, or there is nothing to share. */
 	struct fl_prober *probers[FL_PROBES];
 	const struct fl_probe_driver *openers[FL_PROBES]; /* of it */
@@ -247,6 +250,22 @@ static void on_done(void *context, const struct fl_probe_outcome *outcome)
 	start_waiting(checker);
 }
 
+/* @return 0, -errno with the outcome filled */
+static int choose_road(struct check *c, struct fl_probe_outcome *outcome)
+{
+	struct fl_health_key key = key_of(c);
+	struct fl_checker *checker = c->checker;
+
+	c->aimed = c->target;
+	if (!settings(c)->through_tunnel)
+		return 0;
+	if (!checker->road) {
+		fl_probe_say(outcome, "not through the tunnel: there is none");
+		return -EOPNOTSUPP;
+	}
+	return checker->road(checker->road_context, &key, &c->aimed, outcome->detail);
+}
+
 static void begin(struct check *c)
 {
 	struct fl_probe_outcome outcome = FL_PROBE_OUTCOME(FL_PROBE_UNABLE);
@@ -262,8 +281,8 @@ static void begin(struct check *c)
 		end(c, &outcome);
 		return;
 	}
-	if (driver->start(checker->probers[probe], checker->loop, &c->target, on_done, c, &outcome,
-		    &c->run) < 0) {
+	if (choose_road(c, &outcome) < 0 || driver->start(checker->probers[probe], checker->loop,
+						    &c->aimed, on_done, c, &outcome, &c->run) < 0) {
 		end(c, &outcome);
 		return;
 	}
@@ -614,6 +633,12 @@ void fl_checker_limit(struct fl_checker *checker, uint32_t running)
 {
 	checker->limit = running;
 	start_waiting(checker);
+}
+
+void fl_checker_use_road(struct fl_checker *checker, fl_probe_road *road, void *context)
+{
+	checker->road = road;
+	checker->road_context = context;
 }
 
 const struct fl_checker_stats *fl_checker_stats(const struct fl_checker *checker)

@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "health/health.h"
+#include "health/probe.h"
 #include "model/snapshot.h"
 
 /**
@@ -33,6 +34,9 @@ struct fl_checker_stats {
 int fl_checker_start(uv_loop_t *loop, struct fl_health *health, struct fl_checker **ret);
 /** Signals stay as they are. Handles close in the next turns of the loop. NULL is welcome. */
 void fl_checker_stop(struct fl_checker *checker);
+
+/** How probes through the tunnel get there. Without it they cannot be carried out. */
+void fl_checker_use_road(struct fl_checker *checker, fl_probe_road *road, void *context);
 
 /** Most probes at once. */
 void fl_checker_limit(struct fl_checker *checker, uint32_t running);

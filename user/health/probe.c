@@ -79,7 +79,8 @@ static socklen_t to_sockaddr(const struct fl_ip *ip, uint16_t port, struct socka
 const struct fl_ip *fl_probe_source(const struct fl_probe_target *target)
 {
 	static const struct fl_ip none;
-	const struct fl_ip *source = &target->check->source;
+	const struct fl_ip *source =
+		fl_ip_equal(&target->source, &none) ? &target->check->source : &target->source;
 
 	if (fl_ip_equal(source, &none) || fl_ip_family(source) != fl_ip_family(&target->addr))
 		return NULL;
@@ -106,6 +107,9 @@ int fl_probe_connect(
 	_cleanup_close_ int fd = socket(address.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int r = fd < 0 ? -errno : bind_source(fd, target);
 
+	if (r == 0 && target->mark &&
+		setsockopt(fd, SOL_SOCKET, SO_MARK, &target->mark, sizeof(target->mark)) < 0)
+		r = -errno;
 	if (r < 0)
 		return fl_probe_errno(outcome, r);
 	if (connect(fd, (struct sockaddr *)&address, length) < 0 && errno != EINPROGRESS)

@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "core/addr.h"
+#include "health/health.h"
 #include "health/verdict.h"
 #include "model/check.h"
 
@@ -23,7 +24,20 @@ struct fl_probe_target {
 	struct fl_ip addr;
 	uint16_t port; /**< host order; never 0, but for exec */
 	const char *service;
+	/* Of probes that take another road than the straight one. */
+	struct fl_ip source; /**< address that it comes from; unspecified = as the check says */
+	uint32_t mark;       /**< SO_MARK of its socket; 0 = none */
 };
+
+/**
+ * Knows the road of probes through the tunnel (`through: tunnel`).
+ * @param key     the endpoint
+ * @param target  addr and port are set to the frontend's, source and mark to what leads there
+ * @param words   set on failure: why there is no such road
+ * @return 0, -errno
+ */
+typedef int fl_probe_road(void *context, const struct fl_health_key *key,
+	struct fl_probe_target *target, char words[FL_DETAIL_MAX]);
 
 enum fl_probe_result {
 	FL_PROBE_PASSED,

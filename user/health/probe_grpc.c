@@ -158,6 +158,7 @@ static int ask(struct fl_prober *prober, struct run *run)
 		.timeout_ms = UINT32_MAX / 2,
 		.max_bytes = ANSWER_MAX,
 		.once = true,
+		.mark = run->target->mark,
 		.http2 = true,
 	};
 

@@ -208,6 +208,7 @@ static int ask(struct run *run, struct client *client)
 		.timeout_ms = UINT32_MAX / 2,
 		.max_bytes = PAGE_MAX,
 		.once = true,
+		.mark = run->target->mark,
 	};
 	int printed =
 		check->https && check->host

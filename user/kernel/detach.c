@@ -13,6 +13,7 @@
 #include "core/cleanup.h"
 #include "kernel/bpffs.h"
 #include "kernel/kernel.h"
+#include "kernel/probe_tunnel.h"
 
 /* Of this version, and of others that may have run before. */
 static const char *const programs[] = { "edge", "edge_frags", "explain", "sweep", "target" };
@@ -77,6 +78,7 @@ int fl_kernel_detach(const char *bpffs, struct fl_failure *failure)
 	if (!fl_bpffs_holds(bpffs))
 		return fl_fail(
 			failure, -EINVAL, "%s is no directory of a bpffs: nothing removed", bpffs);
+	fl_probe_tunnel_remove(bpffs);
 	r = remove_directory(bpffs, "links");
 	if (r == 0)
 		r = unpin_programs(bpffs);

@@ -208,6 +208,7 @@ static int copy_request(struct fl_http_call *call, const struct fl_http_request 
 	call->max_bytes = request->max_bytes ? request->max_bytes : DEFAULT_MAX_BYTES;
 	call->once = request->once;
 	call->http2 = request->http2;
+	call->mark = request->mark;
 	if (request->source && asprintf(&call->source, "host!%s", request->source) < 0) {
 		call->source = NULL;
 		return -ENOMEM;
@@ -293,6 +294,9 @@ static int on_socket(void *context, curl_socket_t fd, curlsocktype purpose)
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (call->once)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	if (call->mark &&
+		setsockopt(fd, SOL_SOCKET, SO_MARK, &call->mark, sizeof(call->mark)) < 0)
+		return CURL_SOCKOPT_ERROR;
 	return CURL_SOCKOPT_OK;
 }
 

@@ -33,6 +33,7 @@ struct fl_http_call {
 	size_t length;
 	size_t max_bytes;
 	char *source; /**< as libcurl wants it; NULL = any */
+	uint32_t mark;
 	bool once, http2;
 
 	/* while it runs */

@@ -42,6 +42,7 @@ struct fl_http_request {
 	const char
 		*peer; /**< ADDRESS:PORT to connect to, whatever the URL's host; NULL = the host */
 	const char *source; /**< address to connect from; NULL = the route's */
+	uint32_t mark;      /**< SO_MARK of the socket; 0 = none */
 	bool http2;         /**< HTTP/2 from the first byte (prior knowledge), else HTTP/1.1 */
 	bool once;          /**< over a connection of its own, which is reset in the end: leaves
 	                     * nothing in TIME_WAIT */

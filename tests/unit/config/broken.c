@@ -205,6 +205,19 @@ static const struct row {
 		WEB FRONTENDS ENDPOINTS "  check: {tcp: true, method: HEAD, expect: '200'}\n",
 		{ "5:22: services.check.method: goes with http and https, not with tcp",
 			"5:36: services.check.expect: goes with http and https, not with tcp" } },
+	{ "a tunnel where there is none",
+		WEB FRONTENDS ENDPOINTS "  check: {tcp: true, through: tunnel}\n",
+		{ "5:3: services.check.through: tunnel is the road of services in mode ipip" } },
+	{ "a port of its own in the tunnel",
+		"services:\n- name: web\n  forward: ipip\n  frontends: ['10.0.0.1:80/tcp']\n"
+		"  endpoints: []\n  check: {tcp: true, port: 8, through: tunnel}\n",
+		{ "6:3: services.check.port: in the tunnel it is the frontend's" } },
+	{ "a command through the tunnel",
+		WEB FRONTENDS ENDPOINTS "  check: {exec: [/bin/true], through: tunnel}\n",
+		{ "5:30: services.check.through: goes with http, https, tcp, udp and grpc, not with "
+		  "exec" } },
+	{ "another road", WEB FRONTENDS ENDPOINTS "  check: {tcp: true, through: tunel}\n",
+		{ "5:31: services.check.through: tunel is none of what it can be" } },
 	{ "a command of the shell", WEB FRONTENDS ENDPOINTS "  check: {exec: [echo]}\n",
 		{ "5:3: services.check.exec: echo is not absolute, expected the path of a "
 		  "program" } },
