@@ -180,14 +180,18 @@ class Clients:
     open   {to, count, udp, sports:[FIRST, LAST], patience}  open and keep; waits until each
            has an answer or is broken or patience is over
            -> {servers:{NAME:n}, waiting:n, broken:n, why:[the first few]}
-    spread {to, count, udp, patience}     the same, but closes them again, batch by batch
+    spread {to, count, udp, sports, patience}  the same, but closes them again, batch by batch
     wait   {patience, want}               go on waiting for those that have no answer yet
-    talk   {patience}                     one round trip on each -> {good:n, broken:n, why:[...], said: seconds}
+    talk   {patience}                     one round trip on each, batch by batch
+           -> {good:n, broken:n, why:[...], said: seconds until the last one spoke}
     close  {count, server, waiting, reset}  close some: so many, of one server, without an answer so far
            (default: all) -> {closed}
     """
 
+    # More at once overflow queues between namespaces: what is lost there is sent again after
+    # seconds, and under SYN cookies a handshake's last packet is not.
     BATCH = 400
+    PAUSE_S = 0.2  # what takes longer does not hold up the next batch
 
     def __init__(self):
         self.selector = selectors.EpollSelector()
@@ -236,18 +240,24 @@ class Clients:
             "why": [f"{c.ident} of {c.server}: {c.broken}" for c in connections if c.broken][:5],
         }
 
+    def batches(self, to, count, udp, sports, patience):
+        """Begin so many, and wait for each batch so long."""
+        for first in range(0, count, self.BATCH):
+            made = self.begin(to, min(count - first, self.BATCH), udp, [sports[0] + first] if sports else None)
+            self.wait_for(made, patience)
+            yield made
+
     def do_open(self, to, count, udp=False, sports=None, patience=30):
-        made = self.begin(to, count, udp, sports)
-        self.kept += made
+        made = []
+        for batch in self.batches(to, count, udp, sports, min(patience, self.PAUSE_S)):
+            self.kept += batch
+            made += batch
         self.wait_for(made, patience)
         return self.report(made)
 
-    def do_spread(self, to, count, udp=False, patience=30):
+    def do_spread(self, to, count, udp=False, sports=None, patience=30):
         total = {"servers": collections.Counter(), "waiting": 0, "broken": 0, "why": []}
-        while count > 0:
-            made = self.begin(to, min(count, self.BATCH), udp)
-            count -= len(made)
-            self.wait_for(made, patience)
+        for made in self.batches(to, count, udp, sports, patience):
             one = self.report(made)
             for key, value in one.items():
                 total[key] += value
@@ -262,9 +272,13 @@ class Clients:
         speakers = [c for c in self.kept if c.server and not c.broken]
         self.number += 1
         began = time.monotonic()
-        for c in speakers:
-            c.say(f"round {self.number}")
-        said = time.monotonic() - began
+        said = 0
+        for first in range(0, len(speakers), self.BATCH):
+            batch = speakers[first:first + self.BATCH]
+            for c in batch:
+                c.say(f"round {self.number}")
+            said = time.monotonic() - began
+            self.wait_for(batch, min(patience, self.PAUSE_S))
         self.wait_for(speakers, patience)
         for c in speakers:
             if c.awaited and not c.broken:
