@@ -7,9 +7,9 @@
 
 /**
  * @file eject.h
- * The arithmetic of passive ejection: nginx's words (max_fails, fail_timeout) with the
- * protections of Envoy's outlier detection (an ejection lasts its base time times the
- * number of ejections in a row, a share of the endpoints stays in any case).
+ * The arithmetic of passive ejection, of both paths: nginx's words (max_fails,
+ * fail_timeout) with the protections of Envoy's outlier detection (an ejection lasts its base
+ * time times the number of ejections in a row, a share of the endpoints stays in any case).
  */
 
 /** No ejection lasts longer, unless fail_timeout does: Envoy's max_ejection_time. */
@@ -35,6 +35,17 @@ static inline __u32 fl_eject_remembered(__u32 ejections, __u32 base_s, __u64 wor
 }
 
 /**
+ * Whether one more of so many fits into the share that may be ejected. The share is rounded
+ * down (50 percent of 3 are 1), but one may go in any case: Envoy's max_ejection_percent with
+ * always_eject_one_host.
+ * @param others  of them are ejected
+ */
+static inline bool fl_eject_fits(__u32 max_percent, __u32 members, __u32 others)
+{
+	return others == 0 || (others + 1) * 100 <= max_percent * members;
+}
+
+/**
  * Whether one more of a pool's members may be ejected.
  * @param others  of them are ejected
  */
@@ -44,5 +55,5 @@ static inline bool fl_eject_is_allowed(const struct fl_pool_head *head, __u32 me
 
 	if (head->panic && (members < out || (members - out) * 100 < head->panic * members))
 		return false;
-	return others == 0 || out * 100 <= head->max_ejected * members;
+	return fl_eject_fits(head->max_ejected, members, others);
 }

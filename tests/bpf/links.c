@@ -284,6 +284,41 @@ Test(links, an_interface_that_comes_later_is_attached_when_it_does)
 	stop();
 }
 
+static bool is_down(void *context)
+{
+	return row(*(size_t *)context)->is_down;
+}
+
+static bool is_working(void *context)
+{
+	return !is_down(context);
+}
+
+/* The program stays on it, and in the devmap's eyes it is the same. */
+Test(links, an_interface_that_is_down_for_a_while_is_told)
+{
+	uint32_t id;
+
+	start();
+	cr_assert(is_native(&first));
+	cr_expect_not(is_down(&first));
+	id = link_id(BPFFS "/links/edge-v0");
+	test_run("ip link set v0 down");
+	cr_assert(test_loop_until(&loop, is_down, &first));
+	cr_expect_eq(row(0)->mode, FL_XDP_NATIVE);
+	test_run("ip link set v0 up");
+	cr_assert(test_loop_until(&loop, is_working, &first));
+	test_run("ip link set p0 down"); /* the cable is pulled at the other end */
+	cr_assert(test_loop_until(&loop, is_down, &first));
+	test_run("ip link set p0 up");
+	cr_assert(test_loop_until(&loop, is_working, &first));
+	cr_expect_eq(link_id(BPFFS "/links/edge-v0"), id, "nobody touched it");
+	test_run("ip link del v0");
+	cr_assert(test_loop_until(&loop, is_absent, &first));
+	cr_expect_not(is_down(&first), "gone is another word");
+	stop();
+}
+
 static bool carries_edge(void *context)
 {
 	return device(context).xdp_prog == program_id(kernel.edge_fd);

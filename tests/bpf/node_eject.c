@@ -216,6 +216,21 @@ Test(node_eject, failures_are_forgotten)
 	cr_expect(is_ejected(E(1)));
 }
 
+/* Unlike Envoy's count of failures in a row: what fails every other time is no good. */
+Test(node_eject, success_in_between_does_not_make_up_for_failures)
+{
+	int fd;
+
+	declare("192.0.2.1:8080", (struct settings)USUAL);
+	cr_expect_eq(connect_often(2), 2);
+	fd = listen_at(E(1));
+	cr_expect_eq(connect_often(5), 0);
+	close(fd);
+	cr_expect_not(is_ejected(E(1)));
+	cr_expect_eq(connect_often(1), 1);
+	cr_expect(is_ejected(E(1)));
+}
+
 Test(node_eject, one_connection_tries_and_each_failure_makes_it_longer)
 {
 	declare("192.0.2.1:8080 192.0.2.2:8080", (struct settings)USUAL);

@@ -180,9 +180,10 @@ class Clients:
     open   {to, count, udp, sports:[FIRST, LAST], patience}  open and keep; waits until each
            has an answer or is broken or patience is over
            -> {servers:{NAME:n}, waiting:n, broken:n, why:[the first few]}
-    spread {to, count, udp, patience}     the same, but closes them again, batch by batch
+    spread {to, count, udp, sports, patience}  the same, but closes them again, batch by batch
     wait   {patience, want}               go on waiting for those that have no answer yet
-    talk   {patience}                     one round trip on each -> {good:n, broken:n, why:[...], said: seconds}
+    talk   {patience}                     one round trip on each, a window at a time
+           -> {good:n, broken:n, why:[...], said: seconds until the last one spoke}
     close  {count, server, waiting, reset}  close some: so many, of one server, without an answer so far
            (default: all) -> {closed}
     """
@@ -260,11 +261,10 @@ class Clients:
         self.wait_for(made, patience)
         return self.report(made)
 
-    def do_spread(self, to, count, udp=False, patience=30):
+    def do_spread(self, to, count, udp=False, sports=None, patience=30):
         total = {"servers": collections.Counter(), "waiting": 0, "broken": 0, "why": []}
-        while count > 0:
-            made = self.begin(to, min(count, self.BATCH), udp)
-            count -= len(made)
+        for first in range(0, count, self.BATCH):
+            made = self.begin(to, min(count - first, self.BATCH), udp, [sports[0] + first] if sports else None)
             self.wait_for(made, patience)
             one = self.report(made)
             for key, value in one.items():

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Endpoints and the agent's own world break in many ways, while clients on both paths open short
-connections without end. An oracle says of each connection what its client should have seen:
+"""Endpoints, links and the agent's own world break in many ways, while clients on both paths open
+short connections without end. An oracle says of each connection what its client should have seen:
 
     begun while nothing is wrong, or after the endpoint was seen to be left out: it succeeds
     begun while the endpoint is left out: another one answers
     begun between the fault and then: it may fail, since somebody has to find out
+    begun while a link is down: it may fail if its path uses that link, and not otherwise
 
 FAIRLEAD_CHAOS=long (`make chaos`) tells the story three times, each in another order.
 """
 
+import dataclasses
 import json
+import math
 import os
 import random
 import signal
@@ -17,7 +20,7 @@ import subprocess
 import time
 
 import pytest
-from lab import PORT, VIP4, Agent, Net, endpoints4, service, services, wait_until
+from lab import PORT, VIP4, Agent, Clients, Net, endpoints4, service, services, wait_until
 from nodes import Churn
 
 pytestmark = pytest.mark.chaos
@@ -46,13 +49,26 @@ class Recorded(Churn):
         return [json.loads(line) for line in self.file.read_text().splitlines()]
 
 
+@dataclasses.dataclass
+class Fault:
+    """What was broken when; times are CLOCK_MONOTONIC."""
+    what: str
+    broken: float
+    mended: float
+    back: float               # everything is as before
+    server: str = None        # that was left out
+    out: float = math.inf     # since then
+    paths: tuple = ("edge", "node")  # whose connections may notice
+
+
 class World:
     """What can be broken, and what was broken when."""
 
     def __init__(self, net, agent, dice):
         self.net, self.agent, self.dice = net, agent, dice
         self.servers = {n: net.peer(f"web-{n}", "serve", f"web-{n}", PORT) for n in range(1, SERVERS + 1)}
-        self.faults = []  # (what, server, broken, out, mended, back)
+        self.client = Clients(net)
+        self.faults = []
 
     def state(self, number):
         address = f"{Net.server4(number)}:{PORT}"
@@ -69,8 +85,33 @@ class World:
         mended = time.monotonic()
         mend()
         wait_until(lambda: self.state(number) == "up", f"{what}: web-{number} is back")
-        self.faults.append((what, f"web-{number}", broken, out, mended, time.monotonic()))
+        self.faults.append(Fault(what, broken, mended, time.monotonic(), f"web-{number}", out))
         time.sleep(0.5)
+
+    def link_fault(self, what, breaks):
+        """Take a link away, and see everything back by itself once it is there again."""
+        broken, told = time.monotonic(), self.said()
+        interface, paths, mend = breaks()
+        wait_until(lambda: not self.works(interface), f"{what}: the agent knows it of {interface}")
+        time.sleep(1)
+        mended = time.monotonic()
+        mend()
+        wait_until(lambda: all(map(self.works, ("to-clients", "to-servers"))), f"{what}: {interface} is back")
+        wait_until(lambda: {self.state(n) for n in self.servers} == {"up"}, f"{what}: all are up")
+        # Who sent while there was no carrier asks for its neighbour once a second.
+        assert self.client.spread([VIP4, PORT], 1)
+        self.faults.append(Fault(what, broken, mended, time.monotonic(), paths=paths))
+        assert self.said() > told, f"{what}: the log tells of {interface}"
+        time.sleep(0.5)
+
+    def works(self, name):
+        interface = next(i for i in self.agent.cli("status")["interfaces"] if i["name"] == name)
+        return interface["up"] and interface["mode"] == "native"
+
+    def said(self):
+        log = self.agent.log()
+        return min(log.count("interface is down") + log.count("no program on interface"),
+                   log.count("interface is up again") + log.count("program on interface interface="))
 
     # ------------------------------------------------------------ endpoints
 
@@ -98,6 +139,36 @@ class World:
             self.net.ip(f"web-{number}", "link set eth0 up",
                         f"addr add {Net.server6(number)}/64 dev eth0 nodad", "route add default via 192.0.2.1")
         return mend
+
+    # ---------------------------------------------------------------- links
+
+    def clients_link(self):
+        """The balancer's own interface, by which clients come. IPv6 addresses go with it."""
+        self.net.ip(Net.BALANCER, "link set to-clients down")
+        return "to-clients", ("edge",), lambda: self.net.ip(
+            Net.BALANCER, "link set to-clients up", "addr add 2001:db8:2::1/64 dev to-clients nodad")
+
+    def servers_link(self):
+        """The one by which all endpoints are reached."""
+        self.net.ip(Net.BALANCER, "link set to-servers down")
+        return "to-servers", ("edge", "node"), lambda: self.net.ip(
+            Net.BALANCER, "link set to-servers up", "addr add 2001:db8:1::1/64 dev to-servers nodad")
+
+    def servers_cable(self):
+        """It is pulled at the switch."""
+        self.net.ip(Net.SWITCH, "link set uplink down")
+        return "to-servers", ("edge", "node"), lambda: self.net.ip(Net.SWITCH, "link set uplink up")
+
+    def clients_own_link(self):
+        self.net.ip(Net.CLIENT, "link set eth0 down")
+        return "to-clients", ("edge",), lambda: self.net.ip(
+            Net.CLIENT, "link set eth0 up", f"addr add {Net.CLIENT6}/64 dev eth0 nodad",
+            "route add default via 198.51.100.1", "route add default via 2001:db8:2::1")
+
+    def clients_card(self):
+        """The balancer's interface is taken out, and another one by its name put in."""
+        self.net.ip(Net.BALANCER, "link delete to-clients")
+        return "to-clients", ("edge",), self.net.connect_client
 
     def inner_pid(self, number):
         return self.servers[number].pid  # nsenter has become the server
@@ -138,13 +209,15 @@ class World:
         return lambda: None
 
     def memory_short(self):
-        """No more than it has: a thousand services more do not fit, and nothing else changes."""
+        """No more than it has: 50 000 endpoints more do not fit, whatever is free in its heap, and
+        nothing else changes."""
         status = open(f"/proc/{self.agent.process.pid}/status", encoding="ascii").read()
         kib = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmSize")))
         self.limit_memory((kib << 10) + (1 << 20))
         self.agent.declare("many.yaml", services(*(
-            service(f"more-{n}", [f"10.200.{4 + n // 250}.{1 + n % 250}:80/tcp"], endpoints4({1: 1, 2: 1}))
-            for n in range(1000))))
+            service(f"more-{n}", [f"10.200.{4 + n // 250}.{1 + n % 250}:80/tcp"],
+                    [(f"192.0.2.11:{port}", 1) for port in range(10_000, 10_100)])
+            for n in range(500))))
 
         def mend():
             assert self.agent.process.poll() is None, "it lives on"
@@ -191,14 +264,15 @@ def judge(path, calls, faults):
     """What is wrong with what the clients saw. Empty = nothing."""
     wrong = []
     for begun, _, server, why in calls:
-        window = next((f for f in faults if f[2] - 0.05 <= begun <= f[5]), None)
-        if not window:
+        fault = next((f for f in faults if f.broken - 0.05 <= begun <= f.back), None)
+        if not fault:
             if why:
                 wrong.append((path, "failed while nothing was wrong", begun, server, why))
-            continue
-        what, broken_server, _, out, mended, _ = window
-        if out + 0.2 <= begun <= mended and (why or server == broken_server):
-            wrong.append((path, f"{what}: begun after {broken_server} was left out", begun, server, why))
+        elif path not in fault.paths:
+            if why:
+                wrong.append((path, f"{fault.what}: not its link", begun, server, why))
+        elif fault.out + 0.2 <= begun <= fault.mended and (why or server == fault.server):
+            wrong.append((path, f"{fault.what}: begun after {fault.server} was left out", begun, server, why))
     return wrong
 
 
@@ -218,7 +292,8 @@ def test_clients_see_what_the_oracle_says(net, cgroup, record_property):
     agent = Agent(net, more=f"node_path: {{ enabled: true, cgroup: {cgroup} }}\n")
     agent.state.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", agent.state], check=True)
-    os.environ.update(fake_clock(agent))
+    environment = fake_clock(agent)
+    os.environ.update(environment)
     churns = {}
     try:
         world = World(net, agent, dice)
@@ -228,16 +303,18 @@ def test_clients_see_what_the_oracle_says(net, cgroup, record_property):
         churns = {"edge": Recorded(net, Net.CLIENT), "node": Recorded(net, Net.BALANCER, cgroup)}
         for _ in range(ROUNDS):
             told = [("endpoint", w) for w in (world.killed, world.paused, world.blackholed, world.unplugged)]
+            told += [("link", w) for w in (world.clients_link, world.servers_link, world.servers_cable,
+                                           world.clients_own_link, world.clients_card)]
             told += [("quiet", w) for w in (
                 world.slow, world.registry_broken, world.registry_gone, world.memory_short, world.disk_full,
                 world.agent_killed, world.clock_jumps)]
             dice.shuffle(told)
             for kind, fault in told:
-                {"endpoint": world.endpoint_fault, "quiet": world.quiet}[kind](fault.__name__, fault)
+                {"endpoint": world.endpoint_fault, "link": world.link_fault,
+                 "quiet": world.quiet}[kind](fault.__name__, fault)
         calls = {path: churn.end() for path, churn in churns.items()}
     finally:
-        for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE",
-                     "FAKETIME_DONT_FAKE_MONOTONIC", "DONT_FAKE_MONOTONIC"):
+        for name in environment:
             os.environ.pop(name, None)
         for churn in churns.values():
             churn.kill()
@@ -246,9 +323,12 @@ def test_clients_see_what_the_oracle_says(net, cgroup, record_property):
         agent.run_once("--detach")
         subprocess.run(["umount", agent.state], check=True)
     wrong = [w for path, made in calls.items() for w in judge(path, made, world.faults)]
-    for what, _, broken, out, mended, back in world.faults:
-        record_property(what, f"out after {out - broken:.2f} s, back after {back - mended:.2f} s")
+    for f in world.faults:
+        record_property(f.what, (f"out after {f.out - f.broken:.2f} s, " if f.server else "")
+                        + f"back after {f.back - f.mended:.2f} s")
     record_property("connections", {path: f"{len(made)}, {sum(1 for c in made if c[3])} failed inside of windows"
                                     for path, made in calls.items()})
-    assert not wrong, wrong[:20]
+    for line in [*world.faults, *wrong[:40]] if wrong else ():
+        print(line)
+    assert not wrong
     assert all(len(made) > 100 for made in calls.values())

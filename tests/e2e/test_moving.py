@@ -4,63 +4,28 @@ endpoints change fifty times: slots move, are held, settle, and none is lost."""
 
 import random
 import signal
-import time
 
-import pytest
+from lab import wait_until
+from moving import CONNECTIONS, SLOTS, TO, Crowd, declared
 
-from lab import PATIENCE_S, PORT, VIP4, Agent, Clients, endpoints4, service, services, start_targets, wait_until
-
-SERVERS = 4
-TO = [VIP4, PORT]
-CONNECTIONS = 10_000
 REUSED = 300           # of them are closed, and opened again from the same ports
 FIRST_PORT = 20_000    # of those
 CHANGES = 50
-# The silence that flows may keep while their slot moves: a round of all takes a second or
-# two, on a machine that does other work up to six.
-SETTLE_S = 12
-SETTLE = f"settle: {{ tcp: {SETTLE_S}s }}"
 
 
-def declared(weights, slots=1021):
-    return services(service("web", [f"{VIP4}:{PORT}/tcp"], endpoints4(weights),
-                            "forward: ipip", f"slots: {slots}", SETTLE))
-
-
-class Story:
+class Story(Crowd):
     def __init__(self, net):
-        self.net = net
-        self.agent = Agent(net)
+        super().__init__(net)
         self.random = random.Random(7)
-        self.clients = Clients(net)
-        self.talked = time.monotonic()  # when the last round began
         self.changes = 0
 
     def begin(self):
-        self.net.serve(SERVERS)
-        start_targets(self.net, SERVERS)
-        self.agent.declare("web.yaml", declared({1: 1, 2: 1, 3: 1, 4: 1}))
-        self.agent.start()
+        super().begin(declared({1: 1, 2: 1, 3: 1, 4: 1}))
         self.clients.open(TO, REUSED, sports=[FIRST_PORT, FIRST_PORT + REUSED - 1])
         self.clients.open(TO, CONNECTIONS - REUSED)
         self.talk()
 
-    def talk(self):
-        """A round trip on every connection. One that breaks after a longer silence than is
-        promised tells of this machine, and not of the balancer."""
-        began = time.monotonic()
-        answer = self.clients.ask("talk", patience=PATIENCE_S)
-        silence = began - self.talked + answer["said"]
-        self.talked = began
-        if answer["broken"] and silence > SETTLE_S:
-            pytest.skip(f"flows may have been silent for {silence:.0f} s, {SETTLE_S} are promised: {answer}")
-        assert answer["broken"] == 0, (silence, answer)
-        return answer["servers"]
-
-    def slots(self):
-        return self.agent.cli("service", "show", "web")["slots"]
-
-    def change(self, weights=None, slots=1021):
+    def change(self, weights=None, slots=SLOTS):
         """Other weights (default: at random), applied; every connection still talks."""
         if not weights:
             weights = {n: self.random.choice((0, 1, 1, 2, 3)) for n in (1, 2, 3)} | {4: 1}
@@ -69,16 +34,6 @@ class Story:
         wait_until(lambda: self.agent.cli("status")["generation"] >= wanted, "the change is applied")
         self.changes += 1
         self.talk()
-
-    def outlast(self, size=1021, held=None):
-        """Go on talking until no slot moves any more: each has settled, or is held for flows
-        that are pinned to another endpoint. held: how many may be."""
-        def over():
-            self.talk()
-            slots = self.slots()
-            return slots["size"] == size and slots["moving"] == 0 and held in (None, slots["held"])
-        wait_until(over, "no slot moves", patience_s=2 * PATIENCE_S)
-        return self.slots()["held"]
 
 
 def test_ten_thousand_connections(net, record_property):

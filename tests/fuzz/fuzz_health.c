@@ -17,7 +17,7 @@ static void agent(const char *text)
 	struct fl_agent_state state = FL_AGENT_STATE, before = state;
 	bool known = fl_agent_heed(&state, text) == 0;
 
-	if (!known && (state.down || state.draining || state.maintenance || state.percent != 100))
+	if (!known && memcmp(&state, &before, sizeof(state)) != 0)
 		native_fail("health: %s is no word of an agent, and was heeded", text);
 	if (known && fl_agent_heed(&before, text) == 0 &&
 		fl_agent_sign(&before) != fl_agent_sign(&state))

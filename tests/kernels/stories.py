@@ -9,6 +9,7 @@ and one agent for all stories, in order: starting processes is what takes long h
 import contextlib
 import re
 import subprocess
+import time
 
 import lab
 from lab import PORT, VIP4, VIP6, Agent, Clients, endpoints4, endpoints6, service, services, wait_until
@@ -187,6 +188,60 @@ def tunnelled_connections_survive_changes(world):
     world.clients.close()
 
 
+# ------------------------------------------------------------------ slow endpoints
+
+WATCHED = ["10.200.0.4", PORT]
+TIMEOUT_S = 4  # of a probe; an emulated processor needs a part of a second
+
+
+def watched_endpoint(world):
+    """web-2 as the service whose endpoints are probed has it."""
+    return next(e for e in world.agent.cli("endpoint", "list", "watched")
+                if e["address"] == f"{world.net.server4(2)}:{PORT}")
+
+
+def is_watched(world, state, reason):
+    endpoint = watched_endpoint(world)
+    return endpoint["state"] == state and re.fullmatch(reason, endpoint["reason"])
+
+
+@contextlib.contextmanager
+def netem(world, what):
+    """What web-2 sends is late, or lost."""
+    world.net.run("web-2", ["tc", "qdisc", "add", "dev", "eth0", "root", "netem", *what.split()])
+    try:
+        yield
+    finally:
+        world.net.run("web-2", ["tc", "qdisc", "del", "dev", "eth0", "root"])
+
+
+def an_endpoint_that_is_too_slow(world):
+    """Slower than a probe waits, or silent, it is out, and the reason says so; slow alone it is not."""
+    world.agent.declare("watched.yaml", services(service(
+        "watched", [f"{WATCHED[0]}:{PORT}/tcp"], endpoints4({1: 1, 2: 1}),
+        f'check: {{ tcp: true, contains: "web-", interval: 1s, timeout: {TIMEOUT_S}s, fall: 2, rise: 1, start: down }}')))
+    wait_until(lambda: world.agent.service("watched") and is_watched(world, "up", "probe: .*"), "web-2 is up")
+    assert set(world.clients.spread(WATCHED, 20)) == ALL
+
+    with netem(world, "delay 400ms"):
+        time.sleep(4 * TIMEOUT_S)
+        assert is_watched(world, "up", "probe: .*"), watched_endpoint(world)
+        assert set(world.clients.spread(WATCHED, 20)) == ALL, "late, but there"
+
+    world.clients.open(WATCHED, 10)
+    world.clients.close(server="web-2")  # who is at an endpoint that goes down has to begin anew
+    before = world.clients.talk()
+    for what in (f"delay {3 * TIMEOUT_S}s", "loss 100%"):
+        with netem(world, what):
+            wait_until(lambda: is_watched(world, "down", f"probe: no answer within {1000 * TIMEOUT_S} ms"),
+                       f"{what}: web-2 is out")
+            assert set(world.clients.spread(WATCHED, 20)) == {"web-1"}, what
+        wait_until(lambda: is_watched(world, "up", "probe: .*"), f"{what} is over: web-2 is back")
+        assert set(world.clients.spread(WATCHED, 20)) == ALL, what
+    assert world.clients.talk() == before, "the others have noticed nothing"
+    world.clients.close()
+
+
 STORIES = [native_on_virtio_net_with_several_queues, nat_of_every_kind, open_connections_survive_changes,
            loss_and_reordering, endpoints_behind_the_kernels_own_tunnels,
-           tunnelled_connections_survive_changes]
+           tunnelled_connections_survive_changes, an_endpoint_that_is_too_slow]

@@ -98,15 +98,11 @@ static bool is_watched(const struct fl_service *service)
 	return service->forward == FL_NAT || (tcp && !udp);
 }
 
-/* Of one service: counted once, and kept while its endpoints are looked at. */
-struct share {
-	size_t out;    /* left out */
-	size_t takers; /* that get new flows, as applied */
-};
-
-static struct share count_share(const struct fl_passive *passive, const struct fl_service *service)
+/* Counted once for a service, and kept while its endpoints are looked at. */
+static struct fl_silence_share count_share(
+	const struct fl_passive *passive, const struct fl_service *service)
 {
-	struct share share = { 0 };
+	struct fl_silence_share share = { .endpoints = (uint32_t)service->endpoint_count };
 
 	for (size_t i = 0; i < service->endpoint_count; i++) {
 		uint32_t id = service->endpoints[i].id;
@@ -116,15 +112,6 @@ static struct share count_share(const struct fl_passive *passive, const struct f
 		share.takers += fl_endpoint_takes_flows(&service->endpoints[i]);
 	}
 	return share;
-}
-
-/* Whether no more of the service's endpoints may be left out. */
-static bool must_spare(const struct share *share, const struct fl_service *service)
-{
-	if (share->takers < 2)
-		return true;
-	return share->out > 0 &&
-	       (share->out + 1) * 100 > service->max_ejected_percent * service->endpoint_count;
 }
 
 static void say(const struct fl_service *service, const struct fl_endpoint *endpoint,
@@ -157,8 +144,8 @@ static void signal_change(struct fl_agent *agent, const struct fl_service *servi
 }
 
 static void look_at(struct fl_passive *passive, struct fl_agent *agent,
-	const struct fl_service *service, const struct fl_endpoint *endpoint, struct share *share,
-	uint32_t now_s)
+	const struct fl_service *service, const struct fl_endpoint *endpoint,
+	struct fl_silence_share *share, uint32_t now_s)
 {
 	const struct fl_silence_rules rules = { service->max_fails, service->fail_timeout_s };
 	struct fl_silence *silence;
@@ -175,7 +162,8 @@ static void look_at(struct fl_passive *passive, struct fl_agent *agent,
 	}
 	if (read_counts(agent, service, endpoint->id, &counts) < 0)
 		return;
-	change = fl_silence_feed(silence, &rules, &counts, must_spare(share, service), now_s);
+	change = fl_silence_feed(silence, &rules, &counts,
+		fl_silence_must_spare(share, service->max_ejected_percent), now_s);
 	if (change == FL_SILENCE_SAME)
 		return;
 	share->out += change == FL_SILENCE_FAILS ? 1 : -1;
@@ -192,7 +180,7 @@ void fl_passive_tick(struct fl_passive *passive, struct fl_agent *agent, uint32_
 	for (size_t n = 0; n < applied->service_count && looked < ENDPOINTS_AT_ONCE; n++) {
 		const struct fl_service *service =
 			applied->services[passive->next++ % applied->service_count];
-		struct share share;
+		struct fl_silence_share share;
 
 		if (!is_watched(service))
 			continue;

@@ -37,6 +37,7 @@ static void put_interfaces(const struct fl_view *view, struct fl_json_text *json
 		fl_json_string(json, "name", list[i].name);
 		fl_json_string(json, "path", list[i].path == FL_PATH_TARGET ? "target" : "edge");
 		fl_json_string(json, "mode", fl_xdp_mode_name(list[i].mode));
+		fl_json_bool(json, "up", list[i].ifindex && !list[i].is_down);
 		fl_json_string(json, "reason", *list[i].reason ? list[i].reason : NULL);
 		fl_json_end(json);
 	}

@@ -57,6 +57,19 @@ static void warn_paths(const struct fl_view *view, struct fl_json_text *json)
 		warn(&kind, "no target.from: the target path takes tunnels from nobody");
 }
 
+static void warn_interfaces(const struct fl_view *view, struct fl_json_text *json)
+{
+	size_t count = 0;
+	const struct fl_interface *list = view->links ? fl_links_list(view->links, &count) : NULL;
+	struct kind kind = { .json = json };
+
+	for (size_t i = 0; i < count; i++)
+		if (list[i].is_down)
+			warn(&kind, "interface %s is down: nothing comes or goes by it",
+				list[i].name);
+	finish(&kind, "interfaces that are down");
+}
+
 /* What keeps the node path from choosing as services say. */
 static void warn_choices(const struct fl_view *view, struct fl_json_text *json)
 {
@@ -320,6 +333,7 @@ static void warn_pressure(const struct fl_view *view, struct fl_json_text *json)
 void fl_warnings_write(const struct fl_view *view, struct fl_json_text *json)
 {
 	warn_paths(view, json);
+	warn_interfaces(view, json);
 	warn_registries(view, json);
 	warn_registering(view, json);
 	warn_choices(view, json);

@@ -5,65 +5,72 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#define SEPARATORS  " \t,"
-#define LINE_MAX_   256
-#define PERCENT_MAX 255
+#define SEPARATORS " \t,"
+#define LINE_MAX_  256
 
-static bool is_number(const char *text, char **end, unsigned long *ret)
+/* @return how long the prefix is, 0 = the word has it not */
+static size_t prefix(const char *word, const char *name)
 {
-	if (*text < '0' || *text > '9')
-		return false;
-	*ret = strtoul(text, end, 10);
-	return true;
+	return strncasecmp(word, name, strlen(name)) == 0 ? strlen(name) : 0;
 }
 
-/* "75%", "weight:75%"; "weight:3" and "maxconn:30" are only known. */
+static void weigh(struct fl_agent_state *state, unsigned long number, bool is_absolute)
+{
+	state->weight.number = (uint16_t)(number < UINT16_MAX ? number : UINT16_MAX);
+	state->weight.is_absolute = is_absolute;
+}
+
+/* "75%", "weight:75%", "weight:3"; "maxconn:30" is only known. */
 static bool heed_number(struct fl_agent_state *state, const char *word)
 {
-	bool weight = strncmp(word, "weight:", 7) == 0, maxconn = strncmp(word, "maxconn:", 8) == 0;
+	size_t weight = prefix(word, "weight:"), maxconn = prefix(word, "maxconn:");
 	unsigned long number;
 	char *end;
 
-	if (!is_number(word + (weight ? 7 : maxconn ? 8 : 0), &end, &number))
+	word += weight + maxconn;
+	if (*word < '0' || *word > '9')
 		return false;
-	if (strcmp(end, "%") == 0 && !maxconn) {
-		state->percent = (uint8_t)(number > PERCENT_MAX ? PERCENT_MAX : number);
-		return true;
-	}
-	return !*end && (weight || maxconn);
+	number = strtoul(word, &end, 10);
+	if (maxconn)
+		return !*end;
+	if (strcmp(end, "%") == 0)
+		weigh(state, number, false);
+	else if (weight && !*end && number <= FL_AGENT_WEIGHT_MAX)
+		weigh(state, number, true);
+	else
+		return false;
+	return true;
 }
 
-static bool heed_down(struct fl_agent_state *state, const char *word)
+static bool is_down(const char *word)
 {
 	static const char *const names[] = { "down", "fail", "failed", "stopped" };
-	size_t length = strcspn(word, "#");
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strlen(names[i]) == length && strncmp(names[i], word, length) == 0) {
-			state->down = true;
-			snprintf(state->reason, sizeof(state->reason), "%s",
-				word[length] ? word + length + 1 : "");
+		if (strcasecmp(names[i], word) == 0)
 			return true;
-		}
 	return false;
 }
 
-static bool heed_word(struct fl_agent_state *state, const char *word)
+static bool heed_word(struct fl_agent_state *state, const char *word, const char *reason)
 {
-	if (strcmp(word, "up") == 0) {
-		state->down = false;
-		state->reason[0] = '\0';
-	} else if (strcmp(word, "ready") == 0) {
+	bool down = is_down(word);
+
+	if (down || strcasecmp(word, "up") == 0) {
+		state->down = down;
+		snprintf(state->reason, sizeof(state->reason), "%s", down ? reason : "");
+	} else if (strcasecmp(word, "ready") == 0) {
 		state->draining = state->maintenance = false;
-	} else if (strcmp(word, "drain") == 0) {
+	} else if (strcasecmp(word, "drain") == 0) {
 		state->draining = true;
 		state->maintenance = false;
-	} else if (strcmp(word, "maint") == 0) {
+	} else if (strcasecmp(word, "maint") == 0) {
 		state->maintenance = true;
 		state->draining = false;
 	} else {
-		return heed_down(state, word) || heed_number(state, word);
+		return heed_number(state, word);
 	}
 	return true;
 }
@@ -72,12 +79,16 @@ int fl_agent_heed(struct fl_agent_state *state, const char *line)
 {
 	char copy[LINE_MAX_];
 	bool known = false;
-	char *rest;
+	char *reason, *rest;
 
 	snprintf(copy, sizeof(copy), "%.*s", (int)strcspn(line, "\r\n"), line);
+	reason = copy + strcspn(copy, "#");
+	if (*reason)
+		*reason++ = '\0';
+	reason += strspn(reason, " \t");
 	for (char *word = strtok_r(copy, SEPARATORS, &rest); word;
 		word = strtok_r(NULL, SEPARATORS, &rest))
-		known = heed_word(state, word) || known;
+		known = heed_word(state, word, reason) || known;
 	return known ? 0 : -EINVAL;
 }
 
@@ -88,4 +99,14 @@ enum fl_sign fl_agent_sign(const struct fl_agent_state *state)
 	if (state->down)
 		return FL_SIGN_DOWN;
 	return state->draining ? FL_SIGN_DRAINING : FL_SIGN_UP;
+}
+
+struct fl_agent_state fl_agent_remembered(enum fl_sign sign, struct fl_agent_weight weight)
+{
+	return (struct fl_agent_state){
+		.down = sign == FL_SIGN_DOWN,
+		.draining = sign == FL_SIGN_DRAINING,
+		.maintenance = sign == FL_SIGN_MAINTENANCE,
+		.weight = weight,
+	};
 }

@@ -9,24 +9,28 @@
 /**
  * @file agent_words.h
  * What an agent beside an endpoint says in a line: the words of HAProxy's agent-check
- * (configuration manual, "agent-check"), separated by spaces, tabs or commas, in any order:
+ * (configuration manual, "agent-check"), separated by spaces, tabs or commas, in any order,
+ * in capitals or not; of two that contradict each other the last one counts:
  *
- *     up | down | fail | stopped, the last three perhaps with #REASON
+ *     up | down | fail | stopped
  *     ready | drain | maint
- *     NN% or weight:NN% of the declared weight
+ *     NN% or weight:NN% of the declared weight, or weight:N in its place, 0-256
+ *     #REASON why it is down: all the rest of the line
  *
- * weight:N and maxconn:N are known and without effect: weights are shares here, and
- * connections are not counted on every path. What is not mentioned stays as it is. Pure.
+ * maxconn:N is known and without effect: connections are not counted on every path, and
+ * nothing here waits in a queue. What is not mentioned stays as it is. Pure.
  */
 struct fl_agent_state {
 	bool down;        /**< down, fail or stopped, until up */
 	bool draining;    /**< until ready */
 	bool maintenance; /**< until ready */
-	uint8_t percent;  /**< of the declared weight */
-	char reason[64];  /**< of being down; "" = none was given */
+	struct fl_agent_weight weight;
+	char reason[64]; /**< of being down; "" = none was given */
 };
 /** Of an agent that has said nothing yet. */
-#define FL_AGENT_STATE { .percent = 100 }
+#define FL_AGENT_STATE { .weight = FL_AGENT_WEIGHT }
+/** HAProxy's largest weight. */
+#define FL_AGENT_WEIGHT_MAX 256
 
 /**
  * Heed a line.
@@ -34,3 +38,5 @@ struct fl_agent_state {
  */
 int fl_agent_heed(struct fl_agent_state *state, const char *line);
 enum fl_sign fl_agent_sign(const struct fl_agent_state *state);
+/** The state of an agent whose last words led to that. */
+struct fl_agent_state fl_agent_remembered(enum fl_sign sign, struct fl_agent_weight weight);

@@ -150,7 +150,7 @@ static void heed_agent(struct check *c, const struct fl_probe_outcome *outcome)
 		c->streak.up = now == FL_SIGN_UP;
 		say_turn(c, outcome->detail);
 	}
-	if (fl_health_set_agent(c->checker->health, &key, now, c->agent.percent, outcome->detail) <
+	if (fl_health_set_agent(c->checker->health, &key, now, c->agent.weight, outcome->detail) <
 		0)
 		say_no_memory(c);
 }
@@ -358,6 +358,16 @@ static struct fl_streak remembered(const struct check *c)
 	};
 }
 
+/* Likewise, what the agent beside it said. */
+static struct fl_agent_state remembered_agent(const struct check *c)
+{
+	struct fl_health_key key = key_of(c);
+	const struct fl_signals *signals = fl_health_signals(c->checker->health, &key);
+
+	return signals ? fl_agent_remembered(signals->agent, signals->agent_weight)
+		       : (struct fl_agent_state)FL_AGENT_STATE;
+}
+
 static void aim(struct check *c, struct group *group, size_t at)
 {
 	c->group = group;
@@ -370,9 +380,22 @@ static void aim(struct check *c, struct group *group, size_t at)
 	};
 }
 
+/* Signals that are nobody's any more. @param probe  those of probes, else of the agent */
+static void take_back(const struct fl_checker *checker, const struct fl_health_key *key, bool probe)
+{
+	if (probe)
+		fl_health_set_probe(checker->health, key, FL_SIGN_NONE, NULL);
+	if (probe)
+		fl_health_set_flapping(checker->health, key, false);
+	else
+		fl_health_set_agent(checker->health, key, FL_SIGN_NONE,
+			(struct fl_agent_weight)FL_AGENT_WEIGHT, NULL);
+}
+
 static struct check *new_check(struct fl_checker *checker, struct group *group, size_t at)
 {
 	struct check *c = calloc(1, sizeof(*c));
+	struct fl_health_key key;
 
 	if (!c)
 		return NULL;
@@ -380,8 +403,10 @@ static struct check *new_check(struct fl_checker *checker, struct group *group, 
 	c->addr = group->service->endpoints[at].addr;
 	c->port = group->service->endpoints[at].port;
 	aim(c, group, at);
+	key = key_of(c);
 	c->streak = remembered(c);
-	c->agent = (struct fl_agent_state)FL_AGENT_STATE;
+	c->agent = remembered_agent(c);
+	take_back(c->checker, &key, is_agent(c));
 	uv_timer_init(checker->loop, &c->timer);
 	c->timer.data = c;
 	checker->stats.checks++;
@@ -415,24 +440,13 @@ static void drop_check(struct check *c)
 	uv_close((uv_handle_t *)&c->timer, on_check_closed);
 }
 
-/* Its signals are nobody's any more. @param probe  those of probes, else of the agent */
-static void take_back(struct check *c, bool probe)
-{
-	struct fl_health_key key = key_of(c);
-
-	if (probe)
-		fl_health_set_probe(c->checker->health, &key, FL_SIGN_NONE, NULL);
-	if (probe)
-		fl_health_set_flapping(c->checker->health, &key, false);
-	else
-		fl_health_set_agent(c->checker->health, &key, FL_SIGN_NONE, 100, NULL);
-}
-
 /* Nobody probes it any more. */
 static void forget_check(struct check *c)
 {
-	take_back(c, true);
-	take_back(c, false);
+	struct fl_health_key key = key_of(c);
+
+	take_back(c->checker, &key, true);
+	take_back(c->checker, &key, false);
 	drop_check(c);
 }
 
@@ -496,12 +510,15 @@ static void rename_group(
 /* What it was found to be stays; how it is probed is another matter from now on. */
 static void keep_check(struct check *c, struct group *group, size_t at, bool restart)
 {
+	struct fl_health_key key = key_of(c);
+
 	aim(c, group, at);
 	if (!restart)
 		return;
 	c->streak.length = 0;
-	c->agent = (struct fl_agent_state)FL_AGENT_STATE;
-	take_back(c, is_agent(c));
+	if (!is_agent(c))
+		c->agent = (struct fl_agent_state)FL_AGENT_STATE;
+	take_back(c->checker, &key, is_agent(c));
 	set_sign(c, "not probed since its check changed");
 	plan_first(c);
 }
@@ -566,13 +583,30 @@ static int probe_service(struct fl_checker *checker, struct fl_service *service)
 	return r;
 }
 
-static void ignore_service(struct fl_checker *checker, const struct fl_service *service)
+/* What an earlier agent found, when this service had a check. */
+static void forget_found(const struct fl_checker *checker, const struct fl_service *service)
 {
+	for (size_t i = 0; i < service->endpoint_count; i++) {
+		struct fl_health_key key = { service->name, service->endpoints[i].addr,
+			service->endpoints[i].port };
+
+		take_back(checker, &key, true);
+		take_back(checker, &key, false);
+	}
+}
+
+/* @param service  NULL = it is gone @param before  NULL = it is new */
+static void ignore_service(struct fl_checker *checker, const struct fl_service *service,
+	const struct fl_service *before)
+{
+	const char *name = service ? service->name : before->name;
 	struct group *group;
 
-	HASH_FIND(hh, checker->groups, service->name, strlen(service->name), group);
+	HASH_FIND(hh, checker->groups, name, strlen(name), group);
 	if (group)
 		drop_group(checker, group);
+	else if (!before && fl_health_count(checker->health))
+		forget_found(checker, service);
 }
 
 int fl_checker_configure(struct fl_checker *checker, struct fl_snapshot *declared)
@@ -585,8 +619,8 @@ int fl_checker_configure(struct fl_checker *checker, struct fl_snapshot *declare
 	while (r == 0 && fl_snapshot_next_change(checker->declared, declared, &change)) {
 		if (change.new && fl_service_is_probed(change.new))
 			r = probe_service(checker, change.new);
-		else if (change.old)
-			ignore_service(checker, change.old);
+		else
+			ignore_service(checker, change.new, change.old);
 	}
 	if (r < 0)
 		return r; /* what was done is done again without effect */

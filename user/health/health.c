@@ -164,8 +164,9 @@ static bool is_same(const struct fl_signals *a, const struct fl_signals *b)
 {
 	return a->word == b->word && a->word_weight == b->word_weight && a->probe == b->probe &&
 	       a->heartbeat == b->heartbeat && a->agent == b->agent &&
-	       a->agent_percent == b->agent_percent && a->ejected == b->ejected &&
-	       a->flapping == b->flapping;
+	       a->agent_weight.number == b->agent_weight.number &&
+	       a->agent_weight.is_absolute == b->agent_weight.is_absolute &&
+	       a->ejected == b->ejected && a->flapping == b->flapping;
 }
 
 /* Set the signals of an endpoint, which are `signals` from now on. */
@@ -208,7 +209,7 @@ int fl_health_set_probe(struct fl_health *health, const struct fl_health_key *ke
 	const struct fl_entry *entry = find(health, key);
 	struct fl_signals signals = signals_of(entry);
 
-	if (!entry && sign == FL_SIGN_NONE)
+	if (sign == FL_SIGN_NONE && signals.probe == FL_SIGN_NONE)
 		return 0;
 	signals.probe = sign;
 	return set(health, key, &signals, FL_SOURCE_PROBE, detail);
@@ -220,22 +221,22 @@ int fl_health_set_heartbeat(struct fl_health *health, const struct fl_health_key
 	const struct fl_entry *entry = find(health, key);
 	struct fl_signals signals = signals_of(entry);
 
-	if (!entry && sign == FL_SIGN_NONE)
+	if (sign == FL_SIGN_NONE && signals.heartbeat == FL_SIGN_NONE)
 		return 0;
 	signals.heartbeat = sign;
 	return set(health, key, &signals, FL_SOURCE_HEARTBEAT, detail);
 }
 
 int fl_health_set_agent(struct fl_health *health, const struct fl_health_key *key,
-	enum fl_sign sign, uint8_t percent, const char *detail)
+	enum fl_sign sign, struct fl_agent_weight weight, const char *detail)
 {
 	const struct fl_entry *entry = find(health, key);
 	struct fl_signals signals = signals_of(entry);
 
-	if (!entry && sign == FL_SIGN_NONE && percent == 100)
+	if (sign == FL_SIGN_NONE && signals.agent == FL_SIGN_NONE)
 		return 0;
 	signals.agent = sign;
-	signals.agent_percent = percent;
+	signals.agent_weight = weight;
 	return set(health, key, &signals, FL_SOURCE_AGENT, detail);
 }
 
@@ -262,8 +263,7 @@ int fl_health_set_flapping(struct fl_health *health, const struct fl_health_key 
 	return set(health, key, &signals, FL_SOURCE_PROBE, entry->details[FL_SOURCE_PROBE]);
 }
 
-int fl_health_set_ramp(
-	struct fl_health *health, const struct fl_health_key *key, uint16_t permille)
+int fl_health_set_ramp(struct fl_health *health, const struct fl_health_key *key, uint16_t permille)
 {
 	uint16_t ramp = permille == FL_RAMP_WHOLE ? 0 : permille;
 	struct fl_entry *entry = find(health, key);

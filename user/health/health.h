@@ -38,8 +38,8 @@ void fl_health_free(struct fl_health *health);
 struct fl_word {
 	enum fl_word_kind kind;
 	uint32_t weight; /**< 0-65535 in place of the declared one; FL_WEIGHT_DECLARED = that one */
-	const char *note; /**< why, in the operator's words; NULL = not said */
-	uint64_t said_ms; /**< CLOCK_REALTIME */
+	const char *note;  /**< why, in the operator's words; NULL = not said */
+	uint64_t said_ms;  /**< CLOCK_REALTIME */
 	uint64_t until_ms; /**< a drain turns into "down" then, CLOCK_REALTIME; 0 = never */
 };
 #define FL_WORD_UNSAID { .kind = FL_WORD_NONE, .weight = FL_WEIGHT_DECLARED }
@@ -71,9 +71,8 @@ int fl_health_set_probe(struct fl_health *health, const struct fl_health_key *ke
 	enum fl_sign sign, const char *detail);
 int fl_health_set_heartbeat(struct fl_health *health, const struct fl_health_key *key,
 	enum fl_sign sign, const char *detail);
-/** @param percent  of the declared weight, 0-255 */
 int fl_health_set_agent(struct fl_health *health, const struct fl_health_key *key,
-	enum fl_sign sign, uint8_t percent, const char *detail);
+	enum fl_sign sign, struct fl_agent_weight weight, const char *detail);
 /** Passive signals. */
 int fl_health_set_ejected(struct fl_health *health, const struct fl_health_key *key, bool ejected,
 	const char *detail);

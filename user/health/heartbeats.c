@@ -250,14 +250,19 @@ static int expect_service(struct fl_heartbeats *h, struct fl_service *service)
 	return -ENOMEM;
 }
 
-static void ignore_service(struct fl_heartbeats *h, const char *name)
+/* @param service  NULL = it is gone @param before  NULL = it is new: an earlier agent may have
+ * expected heartbeats of it */
+static void ignore_service(
+	struct fl_heartbeats *h, const struct fl_service *service, const struct fl_service *before)
 {
-	struct group *group = find_group(h, name);
+	struct group *group = find_group(h, service ? service->name : before->name);
 
-	if (!group)
-		return;
-	take_back(h, group->service, NULL);
-	drop_group(h, group);
+	if (group) {
+		take_back(h, group->service, NULL);
+		drop_group(h, group);
+	} else if (!before && fl_health_count(h->health)) {
+		take_back(h, service, NULL);
+	}
 }
 
 int fl_heartbeats_configure(struct fl_heartbeats *h, struct fl_snapshot *declared)
@@ -270,8 +275,8 @@ int fl_heartbeats_configure(struct fl_heartbeats *h, struct fl_snapshot *declare
 	while (r == 0 && fl_snapshot_next_change(h->declared, declared, &change)) {
 		if (change.new && change.new->heartbeat_ms)
 			r = expect_service(h, change.new);
-		else if (change.old)
-			ignore_service(h, change.old->name);
+		else
+			ignore_service(h, change.new, change.old);
 	}
 	rearm(h);
 	if (r < 0)

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "health/agent_words.h"
 #include "health/entry.h"
 #include "model/service.h"
 
-#define WORD_ROOM 16
+#define WORD_ROOM  16
+#define AGENT_ROOM 32
 /* "%127s" below */
 #define NAME_ROOM (FL_NAME_MAX + 1)
 _Static_assert(FL_NAME_MAX <= 128, "the format below reads as much");
@@ -52,21 +54,41 @@ static bool find_state(const char *name, enum fl_state *ret)
 	return false;
 }
 
+/* "agent=down,75% ", as the agent would say it; "" = it has said nothing. */
+static const char *agent_words(const struct fl_signals *signals, char ret[AGENT_ROOM])
+{
+	static const char *const names[] = { [FL_SIGN_UP] = "up",
+		[FL_SIGN_DOWN] = "down",
+		[FL_SIGN_DRAINING] = "drain",
+		[FL_SIGN_MAINTENANCE] = "maint" };
+	const struct fl_agent_weight *weight = &signals->agent_weight;
+
+	if (signals->agent == FL_SIGN_NONE)
+		return "";
+	snprintf(ret, AGENT_ROOM, weight->is_absolute ? "agent=%s,weight:%u " : "agent=%s,%u%% ",
+		names[signals->agent], weight->number);
+	return ret;
+}
+
 static void write_entry(
 	const struct fl_ward *ward, const struct fl_entry *entry, struct fl_text *out)
 {
 	const char *probe = sign_name(entry->signals.probe);
 	const char *heartbeat = sign_name(entry->signals.heartbeat);
 	const char *detail = entry->details[FL_SOURCE_PROBE];
-	char address[FL_SOCKET_TEXT];
+	char address[FL_SOCKET_TEXT], agent[AGENT_ROOM];
 
 	if (!detail)
 		detail = entry->details[FL_SOURCE_HEARTBEAT];
-	if (strcmp(probe, "none") == 0 && strcmp(heartbeat, "none") == 0)
+	if (!detail)
+		detail = entry->details[FL_SOURCE_AGENT];
+	if (strcmp(probe, "none") == 0 && strcmp(heartbeat, "none") == 0 &&
+		entry->signals.agent == FL_SIGN_NONE)
 		return;
-	fl_text_printf(out, "probe=%s heartbeat=%s since=%013" PRIu64 " state=%s %s %s ", probe,
-		heartbeat, entry->verdict.since_ms, fl_state_name(entry->verdict.now.state),
-		ward->service, fl_socket_format(&entry->key.addr, entry->key.port, address));
+	fl_text_printf(out, "probe=%s heartbeat=%s %ssince=%013" PRIu64 " state=%s %s %s ", probe,
+		heartbeat, agent_words(&entry->signals, agent), entry->verdict.since_ms,
+		fl_state_name(entry->verdict.now.state), ward->service,
+		fl_socket_format(&entry->key.addr, entry->key.port, address));
 	fl_text_put_last(out, detail);
 }
 
@@ -96,29 +118,63 @@ static void restore_verdict(struct fl_health *health, const struct fl_health_key
 	entry->verdict.since_ms = since_ms;
 }
 
+/** What a line says. */
+struct found {
+	enum fl_sign probe, heartbeat;
+	struct fl_agent_state agent;
+	bool has_agent;
+	uint64_t since_ms;
+	enum fl_state state;
+};
+
+/* @return what is behind them, NULL = they make no sense */
+static const char *read_signs(const char *line, struct found *ret)
+{
+	char probe[WORD_ROOM], heartbeat[WORD_ROOM], agent[AGENT_ROOM];
+	int end = 0;
+
+	if (sscanf(line, "probe=%15s heartbeat=%15s %n", probe, heartbeat, &end) != 2 || !end ||
+		!find_sign(probe, &ret->probe) || !find_sign(heartbeat, &ret->heartbeat))
+		return NULL;
+	line += end;
+	end = 0;
+	ret->agent = (struct fl_agent_state)FL_AGENT_STATE;
+	ret->has_agent = sscanf(line, "agent=%31s %n", agent, &end) == 1 && end;
+	if (ret->has_agent && fl_agent_heed(&ret->agent, agent) < 0)
+		return NULL;
+	return line + end;
+}
+
+static int take_over(struct fl_health *health, const struct fl_health_key *key,
+	const struct found *found, const char *detail)
+{
+	int r = fl_health_set_probe(health, key, found->probe, detail);
+
+	if (r == 0)
+		r = fl_health_set_heartbeat(health, key, found->heartbeat, detail);
+	if (r == 0 && found->has_agent)
+		r = fl_health_set_agent(
+			health, key, fl_agent_sign(&found->agent), found->agent.weight, detail);
+	restore_verdict(health, key, found->state, found->since_ms);
+	return r;
+}
+
 /* @return 1, 0 = it makes no sense, -ENOMEM */
 static int read_line(struct fl_health *health, const char *line)
 {
-	char probe_name[WORD_ROOM], heartbeat_name[WORD_ROOM], state_name[WORD_ROOM];
-	char service[NAME_ROOM + 1], address[FL_SOCKET_TEXT];
+	char state_name[WORD_ROOM], service[NAME_ROOM + 1], address[FL_SOCKET_TEXT];
 	struct fl_health_key key = { .service = service };
-	enum fl_sign probe, heartbeat;
-	enum fl_state state;
-	uint64_t since_ms;
+	struct found found;
 	int end = 0, r;
 
-	if (sscanf(line, "probe=%15s heartbeat=%15s since=%" SCNu64 " state=%15s %128s %63s%n",
-		    probe_name, heartbeat_name, &since_ms, state_name, service, address,
-		    &end) != 6 ||
-		!find_sign(probe_name, &probe) || !find_sign(heartbeat_name, &heartbeat) ||
-		!find_state(state_name, &state) ||
+	line = read_signs(line, &found);
+	if (!line ||
+		sscanf(line, "since=%" SCNu64 " state=%15s %128s %63s%n", &found.since_ms,
+			state_name, service, address, &end) != 4 ||
+		!find_state(state_name, &found.state) ||
 		fl_socket_parse(address, false, &key.addr, &key.port) < 0)
 		return 0;
-	line += end + (line[end] == ' ');
-	r = fl_health_set_probe(health, &key, probe, line);
-	if (r == 0 && heartbeat != FL_SIGN_NONE)
-		r = fl_health_set_heartbeat(health, &key, heartbeat, line);
-	restore_verdict(health, &key, state, since_ms);
+	r = take_over(health, &key, &found, line + end + (line[end] == ' '));
 	return r < 0 ? r : 1;
 }
 

@@ -11,6 +11,8 @@
  *
  *     probe=down heartbeat=none since=1767225845678 state=down web 192.0.2.11:7000 Connection refused
  *
+ * What an agent-check said follows heartbeat=, in its own words: agent=drain,75%.
+ *
  * The operator's words are kept elsewhere. Pure.
  */
 void fl_health_write(const struct fl_health *health, struct fl_text *out);

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "fairlead/eject.h"
+
 bool fl_silence_is_out(const struct fl_silence *silence)
 {
 	return silence->until_s != 0;
@@ -15,21 +17,19 @@ static void begin_window(
 	silence->since_s = now_s;
 }
 
-static uint32_t for_how_long(const struct fl_silence *silence, const struct fl_silence_rules *rules)
-{
-	uint32_t seconds = (uint32_t)silence->times * rules->fail_timeout_s;
-
-	return seconds < FL_SILENCE_MAX_S ? seconds : FL_SILENCE_MAX_S;
-}
-
 static void leave_out(struct fl_silence *silence, const struct fl_silence_rules *rules,
 	uint32_t fails, bool refuses, uint32_t now_s)
 {
-	if (silence->times < UINT8_MAX)
+	uint32_t base_s = rules->fail_timeout_s;
+	uint32_t worked_s = silence->works_s ? now_s - silence->works_s : 0;
+
+	silence->times = (uint16_t)fl_eject_remembered(silence->times, base_s, worked_s);
+	if (silence->times < UINT16_MAX)
 		silence->times++;
+	silence->works_s = 0;
 	silence->fails = fails < UINT16_MAX ? (uint16_t)fails : UINT16_MAX;
 	silence->refuses = refuses;
-	silence->until_s = now_s + for_how_long(silence, rules);
+	silence->until_s = now_s + fl_eject_s(base_s, silence->times);
 }
 
 /* @return openings that failed; 0 = too few to tell */
@@ -66,7 +66,8 @@ enum fl_silence_change fl_silence_feed(struct fl_silence *silence,
 		return FL_SILENCE_SAME;
 	}
 	if (counts->answered != silence->base.answered) {
-		silence->times = 0;
+		if (!silence->works_s)
+			silence->works_s = now_s;
 		begin_window(silence, counts, now_s);
 		return FL_SILENCE_SAME;
 	}
@@ -79,4 +80,9 @@ enum fl_silence_change fl_silence_feed(struct fl_silence *silence,
 	if (now_s - silence->since_s > rules->fail_timeout_s && !fails)
 		begin_window(silence, counts, now_s);
 	return FL_SILENCE_SAME;
+}
+
+bool fl_silence_must_spare(const struct fl_silence_share *share, uint8_t max_percent)
+{
+	return share->takers < 2 || !fl_eject_fits(max_percent, share->endpoints, share->out);
 }

@@ -14,9 +14,10 @@
  * other packets are the sign that openings were answered.
  *
  * The conclusion is a careful one: an endpoint fails when `max_fails` openings failed within
- * `fail_timeout` (nginx's words) and none at all succeeded. It is left out for
- * `fail_timeout`, and for as many times that as it failed in a row, 300 s at most (as Envoy's
- * outlier detection has it); then it is tried again. Pure: counts and times are handed in.
+ * `fail_timeout` (nginx's words) and none at all succeeded. It is left out for as long as the
+ * node path ejects (fairlead/eject.h): longer each time in a row, one of which is forgotten
+ * with each `fail_timeout` that it worked since; then it is tried again. Pure: counts and
+ * times are handed in.
  */
 
 /** Running totals, which wrap. */
@@ -38,12 +39,12 @@ struct fl_silence {
 		last;     /**< as of the last feed: what is newer may yet be answered */
 	uint32_t since_s; /**< when the window began; 0 = nothing was fed yet */
 	uint32_t until_s; /**< left out until then; 0 = it is not */
+	uint32_t works_s; /**< it works since then; 0 = not since it was left out last */
 	uint16_t fails;   /**< openings that failed, when it was left out */
-	uint8_t times;    /**< in a row */
+	uint16_t times;   /**< in a row, when it was left out last */
 	bool refuses;     /**< it failed by refusing, not by silence */
 };
 
-#define FL_SILENCE_MAX_S 300
 /** How long nothing may be answered before openings, each a second old at least, count as met
  * by silence: SYN was sent again by then (RFC 6298). */
 #define FL_SILENCE_AGE_S 3
@@ -61,3 +62,17 @@ enum fl_silence_change fl_silence_feed(struct fl_silence *silence,
 	uint32_t now_s);
 /** Whether it is left out. */
 bool fl_silence_is_out(const struct fl_silence *silence);
+
+/** Of one service. */
+struct fl_silence_share {
+	uint32_t endpoints;
+	uint32_t out;    /**< left out */
+	uint32_t takers; /**< that get new flows, as applied */
+};
+
+/**
+ * Whether no more of the service's endpoints may be left out: never the last that takes new
+ * flows (nginx ignores max_fails where there is a single server), nor more than the share of
+ * fl_eject_fits.
+ */
+bool fl_silence_must_spare(const struct fl_silence_share *share, uint8_t max_percent);

@@ -99,15 +99,24 @@ static enum fl_cause cause_of_up(const struct fl_signals *s)
 	return s->word_weight != FL_WEIGHT_DECLARED ? FL_CAUSE_WORD : FL_CAUSE_DECLARED;
 }
 
-/* A share of a weight is never rounded to nothing, unless it is nothing. */
+/* A share of a weight is never rounded to nothing, unless it is nothing, and never more than
+ * a weight may be. */
+static uint16_t percent_of(uint16_t weight, uint16_t percent)
+{
+	uint32_t share = (uint32_t)weight * percent / 100;
+
+	if (!share && weight && percent)
+		return 1;
+	return share < UINT16_MAX ? (uint16_t)share : UINT16_MAX;
+}
+
 static uint16_t weight_of(const struct fl_signals *s)
 {
-	uint32_t weight;
-
 	if (s->word_weight != FL_WEIGHT_DECLARED)
 		return (uint16_t)s->word_weight;
-	weight = (uint32_t)s->declared_weight * s->agent_percent / 100;
-	return (uint16_t)(weight || !s->declared_weight || !s->agent_percent ? weight : 1);
+	if (s->agent_weight.is_absolute)
+		return s->agent_weight.number;
+	return percent_of(s->declared_weight, s->agent_weight.number);
 }
 
 struct fl_judgement fl_judge(const struct fl_signals *s)

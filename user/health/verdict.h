@@ -16,7 +16,8 @@
  * Then the registry's down and maintenance. Then whoever says that it does not
  * work: probes, heartbeats, the agent beside it. Then whoever wants it to take no new
  * flows: the operator, the registry, the agent beside it, passive signals, flap
- * damping. An endpoint of which nobody says anything is up.
+ * damping. An endpoint of which nobody says anything is up. Its weight is the operator's, else
+ * the agent's, else the declared one.
  *
  * Pure: no clock, no sockets, no logging.
  */
@@ -43,6 +44,14 @@ enum fl_sign {
 /** Weight as nobody changed it. */
 #define FL_WEIGHT_DECLARED UINT32_MAX
 
+/** A weight as HAProxy's agent-check has it. */
+struct fl_agent_weight {
+	uint16_t number;
+	bool is_absolute; /**< in place of the declared one; else percent of that */
+};
+/** The declared one. */
+#define FL_AGENT_WEIGHT { .number = 100 }
+
 struct fl_signals {
 	enum fl_state declared;   /**< by the registry */
 	uint16_t declared_weight; /**< by the registry */
@@ -51,16 +60,16 @@ struct fl_signals {
 	enum fl_sign probe;       /**< of the agent's own probes: none, up, starting, down */
 	enum fl_sign heartbeat;   /**< none, up, starting, down */
 	enum fl_sign agent;       /**< HAProxy's agent-check: any but starting */
-	uint8_t agent_percent;    /**< of the declared weight, as the agent-check has it */
-	bool ejected;             /**< passive signals */
-	bool flapping;            /**< see damping.h */
+	struct fl_agent_weight agent_weight;
+	bool ejected;  /**< passive signals */
+	bool flapping; /**< see damping.h */
 };
 /** Of an endpoint that nobody observes. */
 #define FL_SIGNALS_NONE                                                                            \
 	{ .declared = FL_UP,                                                                       \
 		.declared_weight = 1,                                                              \
 		.word_weight = FL_WEIGHT_DECLARED,                                                 \
-		.agent_percent = 100 }
+		.agent_weight = FL_AGENT_WEIGHT }
 
 /** What the rest of the agent should believe. */
 struct fl_judgement {

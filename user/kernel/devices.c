@@ -2,14 +2,10 @@
 #include "kernel/devices.h"
 
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/hash.h"
-
-/** IFF_LOWER_UP, the carrier, is not in net/if.h. */
-#define LOWER_UP (1 << 16)
 
 struct device {
 	struct fl_link link;
@@ -71,17 +67,12 @@ static void add(struct fl_devices *devices, const struct fl_link *link)
 		free(device);
 }
 
-static bool works(const struct fl_link *link)
-{
-	return (link->flags & IFF_UP) && (link->flags & LOWER_UP);
-}
-
 static enum fl_device_news compare(const struct fl_link *old, const struct fl_link *new)
 {
-	if (!works(old) && works(new))
+	if (!fl_link_works(old) && fl_link_works(new))
 		return FL_DEVICE_UP;
-	if (works(old) != works(new) || old->mtu != new->mtu || old->has_mac != new->has_mac ||
-		memcmp(old->mac, new->mac, sizeof(old->mac)) != 0 ||
+	if (fl_link_works(old) != fl_link_works(new) || old->mtu != new->mtu ||
+		old->has_mac != new->has_mac || memcmp(old->mac, new->mac, sizeof(old->mac)) != 0 ||
 		strcmp(old->name, new->name) != 0)
 		return FL_DEVICE_CHANGED;
 	return FL_DEVICE_SAME;
@@ -107,7 +98,7 @@ enum fl_device_news fl_devices_feed(
 	}
 	if (!device) {
 		add(devices, &link);
-		return works(&link) ? FL_DEVICE_UP : FL_DEVICE_SAME;
+		return fl_link_works(&link) ? FL_DEVICE_UP : FL_DEVICE_SAME;
 	}
 	news = compare(&device->link, &link);
 	device->link = link;

@@ -268,6 +268,21 @@ static void say_change(const struct fl_interface *ifc)
 		FL_STR("mode", fl_xdp_mode_name(ifc->mode)), FL_STR("reason", ifc->reason));
 }
 
+/** Traffic resumes by itself; but whoever wonders why there is none should not have to look. */
+static void interface_note_down(struct fl_interface *ifc, bool is_down)
+{
+	if (ifc->is_down == is_down)
+		return;
+	ifc->is_down = is_down;
+	if (!ifc->ifindex)
+		return;
+	fl_log(is_down ? FL_LOG_WARNING : FL_LOG_INFO, "kernel",
+		is_down ? "interface is down, nothing comes or goes by it"
+			: "interface is up again",
+		FL_STR("interface", ifc->name), FL_STR("path", path_names[ifc->path]),
+		FL_STR("mode", fl_xdp_mode_name(ifc->mode)));
+}
+
 static void interface_add_port(const struct fl_links *links, struct fl_interface *ifc)
 {
 	int code = fl_links_add_port(links->kernel->maps.fd[FL_MAP_tx_ports], ifc->ifindex);
@@ -311,6 +326,7 @@ static void interface_check(struct fl_links *links, struct fl_interface *ifc, bo
 	if (ifc->mode != before.mode || ifc->ifindex != before.ifindex ||
 		strcmp(ifc->reason, before.reason) != 0)
 		say_change(ifc);
+	interface_note_down(ifc, code == 0 && !fl_link_works(&link));
 }
 
 /* ------------------------------------------------------------ all of them */

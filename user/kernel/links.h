@@ -30,8 +30,9 @@ struct fl_interface {
 	uint32_t ifindex;  /**< 0 = absent */
 	enum fl_path path; /**< edge or target */
 	enum fl_xdp_mode mode;
-	char reason[256];    /**< why it is generic, or not attached; "" = as wished */
-	int link_fd;         /**< -1 = none */
+	bool is_down;     /**< it is there, and off or without a carrier: the program stays on it */
+	char reason[256]; /**< why it is generic, or not attached; "" = as wished */
+	int link_fd;      /**< -1 = none */
 	struct fl_link seen; /**< the device when attaching was last tried */
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -181,6 +182,14 @@ bool fl_link_parse(const struct nlmsghdr *message, struct fl_link *ret)
 	}
 	*ret = link;
 	return true;
+}
+
+/** IFF_LOWER_UP, the carrier, is not in net/if.h. */
+#define LOWER_UP (1u << 16)
+
+bool fl_link_works(const struct fl_link *link)
+{
+	return (link->flags & IFF_UP) && (link->flags & LOWER_UP);
 }
 
 static int take_link(const struct nlmsghdr *message, void *context)

@@ -56,6 +56,9 @@ struct fl_link {
 /** Read RTM_NEWLINK or RTM_DELLINK. @return false when it is no such message */
 bool fl_link_parse(const struct nlmsghdr *message, struct fl_link *ret);
 
+/** Whether it is up and has a carrier. */
+bool fl_link_works(const struct fl_link *link);
+
 /** Ask for one interface, by name, or by index when `name` is NULL.
  * @return 0, -ENODEV, -errno */
 int fl_netlink_link(

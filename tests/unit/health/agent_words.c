@@ -19,7 +19,8 @@ static const struct {
 	{ "75%", FL_SIGN_UP, 75, "" },
 	{ "0%", FL_SIGN_UP, 0, "" },
 	{ "weight:30%", FL_SIGN_UP, 30, "" },
-	{ "900%", FL_SIGN_UP, 255, "" },
+	{ "900%", FL_SIGN_UP, 900, "" },
+	{ "99999999999999999999%", FL_SIGN_UP, 65535, "" },
 	{ "50%|up", FL_SIGN_UP, 50, "" },
 	{ "drain", FL_SIGN_DRAINING, 100, "" },
 	{ "drain|up", FL_SIGN_DRAINING, 100, "" },
@@ -27,13 +28,13 @@ static const struct {
 	{ "maint", FL_SIGN_MAINTENANCE, 100, "" },
 	{ "maint|drain", FL_SIGN_DRAINING, 100, "" },
 	{ "maint|down|ready", FL_SIGN_DOWN, 100, "" },
-	{ "down#disk full", FL_SIGN_DOWN, 100, "disk" },
+	{ "down#disk full", FL_SIGN_DOWN, 100, "disk full" },
 	{ "fail#oom", FL_SIGN_DOWN, 100, "oom" },
 	{ "stopped", FL_SIGN_DOWN, 100, "" },
 	{ "failed|ready", FL_SIGN_DOWN, 100, "" },
 	{ "down#x|up", FL_SIGN_UP, 100, "" },
 	{ "ready, up\t50%", FL_SIGN_UP, 50, "" },
-	{ "maxconn:30 weight:3", FL_SIGN_UP, 100, "" },
+	{ "maxconn:30", FL_SIGN_UP, 100, "" },
 	{ "drain|nonsense", FL_SIGN_DRAINING, 100, "" },
 	{ "drain|75", FL_SIGN_DRAINING, 100, "" },
 	{ "drain|downhill up%", FL_SIGN_DRAINING, 100, "" },
@@ -50,16 +51,16 @@ Test(agent_words, stories)
 			line = strtok_r(NULL, "|", &rest))
 			fl_agent_heed(&state, line);
 		cr_expect_eq(fl_agent_sign(&state), rows[i].sign, "%s", rows[i].lines);
-		cr_expect_eq(
-			state.percent, rows[i].percent, "%s: %u", rows[i].lines, state.percent);
+		cr_expect_eq(state.weight.number, rows[i].percent, "%s: %u", rows[i].lines,
+			state.weight.number);
 		cr_expect_str_eq(state.reason, rows[i].reason, "%s", rows[i].lines);
 	}
 }
 
 Test(agent_words, what_is_none_of_them_is_said_to_be_so)
 {
-	static const char *const lines[] = { "", " ,", "hello", "75", "maxconn:", "weight:x%",
-		"%" };
+	static const char *const lines[] = { "", " ,", "hello", "75", "maxconn:", "weight:x%", "%",
+		"# up", "weight:257", "maxconn:3%" };
 	struct fl_agent_state state = FL_AGENT_STATE;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)

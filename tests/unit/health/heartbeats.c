@@ -153,3 +153,22 @@ Test(heartbeats, what_was_known_before_stands)
 	cr_assert_eq(sign(&w, "192.0.2.1:80"), FL_SIGN_DOWN);
 	world_done(&w);
 }
+
+/* As after a restart with another configuration. */
+Test(heartbeats, what_nobody_expects_any_more_is_forgotten)
+{
+	struct fl_health_key k = key("192.0.2.1:80");
+	struct world w;
+
+	world_init(&w);
+	cr_assert_eq(fl_health_set_heartbeat(w.health, &k, FL_SIGN_DOWN, "fail"), 0);
+	configure(&w, "192.0.2.1:80", 0);
+	cr_expect_eq(sign(&w, "192.0.2.1:80"), FL_SIGN_NONE);
+	world_done(&w);
+
+	world_init(&w);
+	cr_assert_eq(fl_health_set_heartbeat(w.health, &k, FL_SIGN_DOWN, "fail"), 0);
+	configure(&w, "192.0.2.1:80", 3600000);
+	cr_expect_eq(sign(&w, "192.0.2.1:80"), FL_SIGN_DOWN, "until it says that it is well");
+	world_done(&w);
+}

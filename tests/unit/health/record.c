@@ -73,6 +73,41 @@ Test(record, what_was_found_is_known_to_the_next)
 	fl_snapshot_unref(merged);
 }
 
+Test(record, what_agents_said_is_known_to_the_next)
+{
+	static const struct {
+		enum fl_sign sign;
+		struct fl_agent_weight weight;
+		const char *words;
+	} rows[] = {
+		{ FL_SIGN_UP, { 75, false }, "agent=up,75% " },
+		{ FL_SIGN_DOWN, { 100, false }, "agent=down,100% " },
+		{ FL_SIGN_DRAINING, { 256, true }, "agent=drain,weight:256 " },
+		{ FL_SIGN_MAINTENANCE, { 65535, false }, "agent=maint,65535% " },
+	};
+	struct fl_health_key k = key("web", "192.0.2.1");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fl_health *old = fl_health_new(NULL, NULL), *new = fl_health_new(NULL, NULL);
+		const struct fl_signals *signals;
+		char *text;
+
+		cr_assert_eq(fl_health_set_agent(old, &k, rows[i].sign, rows[i].weight, "so"), 0);
+		text = written(old);
+		cr_expect(strstr(text, rows[i].words), "%s: %s", rows[i].words, text);
+		cr_assert_eq(fl_health_read(new, text), 1, "%s", rows[i].words);
+		signals = fl_health_signals(new, &k);
+		cr_expect_eq(signals->agent, rows[i].sign, "%s", rows[i].words);
+		cr_expect_eq(
+			signals->agent_weight.number, rows[i].weight.number, "%s", rows[i].words);
+		cr_expect_eq(signals->agent_weight.is_absolute, rows[i].weight.is_absolute, "%s",
+			rows[i].words);
+		free(text);
+		fl_health_free(old);
+		fl_health_free(new);
+	}
+}
+
 Test(record, guesses_and_words_are_not_written)
 {
 	struct fl_health *health = fl_health_new(NULL, NULL);
@@ -91,14 +126,17 @@ Test(record, guesses_and_words_are_not_written)
 Test(record, lines_that_make_no_sense_are_left_out)
 {
 	struct fl_health *health = fl_health_new(NULL, NULL);
-	char text[] = "probe=down heartbeat=none since=1 state=down web 192.0.2.1:80 x\n"
-		      "probe=dowm heartbeat=none since=1 state=down web 192.0.2.2:80 x\n"
-		      "probe=down heartbeat=none since=1 state=gone web 192.0.2.2:80 x\n"
-		      "probe=down heartbeat=none since=1 state=down web 192.0.2.300:80 x\n"
-		      "probe=down heartbeat=none since=x state=down web 192.0.2.2:80 x\n"
-		      "\n"
-		      "probe=down heartbeat=none since=1 state=down web\n"
-		      "probe=down heartbeat=none since=1 state=down web 192.0.2.3:80";
+	char text[] =
+		"probe=down heartbeat=none since=1 state=down web 192.0.2.1:80 x\n"
+		"probe=dowm heartbeat=none since=1 state=down web 192.0.2.2:80 x\n"
+		"probe=down heartbeat=none since=1 state=gone web 192.0.2.2:80 x\n"
+		"probe=down heartbeat=none since=1 state=down web 192.0.2.300:80 x\n"
+		"probe=down heartbeat=none since=x state=down web 192.0.2.2:80 x\n"
+		"\n"
+		"probe=none heartbeat=none agent=what since=1 state=down web 192.0.2.4:80 x\n"
+		"probe=none heartbeat=none agent=up,1% since=x state=down web 192.0.2.5:80 x\n"
+		"probe=down heartbeat=none since=1 state=down web\n"
+		"probe=down heartbeat=none since=1 state=down web 192.0.2.3:80";
 
 	cr_assert_eq(fl_health_read(health, text), 2);
 	cr_assert_eq(fl_health_count(health), 2);

@@ -4,16 +4,11 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "lib/declared.h"
+#include "lib/states.h"
 
 TestSuite(rules);
 
-/*
- * One character for each endpoint, before and after:
- * U up, d down by a probe, D down by declaration, m maintenance, r draining, x the operator's
- * down, e ejected, f flapping, 0 up without weight; behind a |, backups. P = up by panic,
- * b = a backup that rests.
- */
+/* Before and after, see lib/states.h. */
 static const struct {
 	const char *name;
 	unsigned panic, min_healthy;
@@ -45,73 +40,17 @@ static const struct {
 	{ "only backups", 0, 0, "|UU", "|UU" },
 };
 
-static void set(struct fl_endpoint *e, char c)
-{
-	static const struct {
-		char c;
-		enum fl_state state;
-		enum fl_cause cause;
-		unsigned weight;
-	} kinds[] = {
-		{ 'U', FL_UP, FL_CAUSE_PROBE, 1 },
-		{ 'd', FL_DOWN, FL_CAUSE_PROBE, 1 },
-		{ 'D', FL_DOWN, FL_CAUSE_DECLARED, 1 },
-		{ 'm', FL_MAINTENANCE, FL_CAUSE_DECLARED, 1 },
-		{ 'r', FL_DRAINING, FL_CAUSE_DECLARED, 1 },
-		{ 'x', FL_DOWN, FL_CAUSE_WORD, 1 },
-		{ 'e', FL_DRAINING, FL_CAUSE_PASSIVE, 1 },
-		{ 'f', FL_DRAINING, FL_CAUSE_FLAPPING, 1 },
-		{ '0', FL_UP, FL_CAUSE_PROBE, 0 },
-	};
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (kinds[i].c == c) {
-			e->state = kinds[i].state;
-			e->cause = kinds[i].cause;
-			e->weight = (uint16_t)kinds[i].weight;
-		}
-}
-
-static char get(const struct fl_endpoint *e)
-{
-	static const char causes[] = { [FL_CAUSE_WORD] = 'x',
-		[FL_CAUSE_PASSIVE] = 'e',
-		[FL_CAUSE_FLAPPING] = 'f',
-		[FL_CAUSE_PANIC] = 'P',
-		[FL_CAUSE_BACKUP] = 'b' };
-
-	if (causes[e->cause])
-		return e->cause != FL_CAUSE_PANIC || e->state == FL_UP ? causes[e->cause] : '?';
-	if (e->state == FL_UP)
-		return e->weight ? 'U' : '0';
-	if (e->state == FL_DOWN)
-		return e->cause == FL_CAUSE_PROBE ? 'd' : 'D';
-	return e->state == FL_MAINTENANCE ? 'm' : 'r';
-}
-
 Test(rules, stories)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct fl_service *service = fl_service_new("web");
-		char after[32] = "";
-		bool backup = false;
-		size_t at = 0;
+		struct fl_service *service = test_states_service(rows[i].before);
+		char after[32];
 
 		service->panic_percent = (uint8_t)rows[i].panic;
 		service->min_healthy = rows[i].min_healthy;
-		for (const char *c = rows[i].before; *c; c++) {
-			if (*c == '|') {
-				backup = true;
-				continue;
-			}
-			set(fl_service_add_endpoint(service), *c);
-			service->endpoints[service->endpoint_count - 1].backup = backup;
-		}
 		cr_expect_eq(fl_rules_apply(service), strcmp(rows[i].before, rows[i].after) != 0,
 			"%s", rows[i].name);
-		for (const char *c = rows[i].before; *c; c++)
-			after[c - rows[i].before] =
-				*c == '|' ? '|' : get(&service->endpoints[at++]);
+		test_states_tell(service, rows[i].before, after);
 		cr_expect_str_eq(after, rows[i].after, "%s: %s", rows[i].name, after);
 		cr_expect_eq(service->in_panic, !!strchr(rows[i].after, 'P'), "%s", rows[i].name);
 		fl_service_unref(service);

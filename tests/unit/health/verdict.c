@@ -18,7 +18,7 @@ struct story {
 	{ .declared = FL_UP,                                                                       \
 		.declared_weight = 4,                                                              \
 		.word_weight = FL_WEIGHT_DECLARED,                                                 \
-		.agent_percent = 100,                                                              \
+		.agent_weight = FL_AGENT_WEIGHT,                                                   \
 		__VA_ARGS__ }
 
 #pragma GCC diagnostic push
@@ -49,11 +49,11 @@ static struct story rows[] = {
 		{ FL_DOWN, FL_CAUSE_PROBE, 4 } },
 	{ "the agent drains it", SIGNALS(.agent = FL_SIGN_DRAINING, .probe = FL_SIGN_UP),
 		{ FL_DRAINING, FL_CAUSE_AGENT, 4 } },
-	{ "the agent wants half", SIGNALS(.agent = FL_SIGN_UP, .agent_percent = 50),
+	{ "the agent wants half", SIGNALS(.agent = FL_SIGN_UP, .agent_weight.number = 50),
 		{ FL_UP, FL_CAUSE_AGENT, 2 } },
-	{ "a small share is not none", SIGNALS(.agent = FL_SIGN_UP, .agent_percent = 1),
+	{ "a small share is not none", SIGNALS(.agent = FL_SIGN_UP, .agent_weight.number = 1),
 		{ FL_UP, FL_CAUSE_AGENT, 1 } },
-	{ "no share is none", SIGNALS(.agent = FL_SIGN_UP, .agent_percent = 0),
+	{ "no share is none", SIGNALS(.agent = FL_SIGN_UP, .agent_weight.number = 0),
 		{ FL_UP, FL_CAUSE_AGENT, 0 } },
 	{ "the agent puts it into maintenance", SIGNALS(.agent = FL_SIGN_MAINTENANCE),
 		{ FL_MAINTENANCE, FL_CAUSE_AGENT, 4 } },
@@ -76,7 +76,17 @@ static struct story rows[] = {
 		{ FL_DOWN, FL_CAUSE_WORD, 4 } },
 	{ "the operator works on it", SIGNALS(.word = FL_WORD_MAINTENANCE, .declared = FL_DOWN),
 		{ FL_MAINTENANCE, FL_CAUSE_WORD, 4 } },
-	{ "the operator's weight", SIGNALS(.word_weight = 7, .agent_percent = 50),
+	{ "the operator's weight", SIGNALS(.word_weight = 7, .agent_weight.number = 50),
+		{ FL_UP, FL_CAUSE_WORD, 7 } },
+	{ "the agent wants more than a weight may be",
+		SIGNALS(.agent = FL_SIGN_UP, .declared_weight = 40000, .agent_weight.number = 200),
+		{ FL_UP, FL_CAUSE_AGENT, 65535 } },
+	{ "the agent's own weight", SIGNALS(.agent = FL_SIGN_UP, .agent_weight = { 30, true }),
+		{ FL_UP, FL_CAUSE_AGENT, 30 } },
+	{ "the agent's own weight 0", SIGNALS(.agent = FL_SIGN_UP, .agent_weight = { 0, true }),
+		{ FL_UP, FL_CAUSE_AGENT, 0 } },
+	{ "the operator's weight, not the agent's",
+		SIGNALS(.word_weight = 7, .agent_weight = { 30, true }),
 		{ FL_UP, FL_CAUSE_WORD, 7 } },
 	{ "the operator's weight 0", SIGNALS(.word_weight = 0, .probe = FL_SIGN_UP),
 		{ FL_UP, FL_CAUSE_PROBE, 0 } },
