@@ -56,22 +56,20 @@ static bool is_down(const char *word)
 
 static bool heed_word(struct fl_agent_state *state, const char *word, const char *reason)
 {
-	bool down = is_down(word);
+	bool drain = strcasecmp(word, "drain") == 0, maint = strcasecmp(word, "maint") == 0;
 
-	if (down || strcasecmp(word, "up") == 0) {
-		state->down = down;
-		snprintf(state->reason, sizeof(state->reason), "%s", down ? reason : "");
-	} else if (strcasecmp(word, "ready") == 0) {
-		state->draining = state->maintenance = false;
-	} else if (strcasecmp(word, "drain") == 0) {
-		state->draining = true;
-		state->maintenance = false;
-	} else if (strcasecmp(word, "maint") == 0) {
-		state->maintenance = true;
-		state->draining = false;
-	} else {
+	if (is_down(word))
+		state->down = true;
+	else if (strcasecmp(word, "up") == 0)
+		state->down = false;
+	else if (drain || maint || strcasecmp(word, "ready") == 0)
+		state->draining = drain, state->maintenance = maint;
+	else
 		return heed_number(state, word);
-	}
+	if (drain || maint || is_down(word))
+		snprintf(state->reason, sizeof(state->reason), "%s", reason);
+	else if (fl_agent_sign(state) == FL_SIGN_UP)
+		state->reason[0] = '\0';
 	return true;
 }
 
@@ -99,6 +97,20 @@ enum fl_sign fl_agent_sign(const struct fl_agent_state *state)
 	if (state->down)
 		return FL_SIGN_DOWN;
 	return state->draining ? FL_SIGN_DRAINING : FL_SIGN_UP;
+}
+
+void fl_agent_detail(const struct fl_agent_state *state, const char *line, char *ret, size_t size)
+{
+	static const char *const names[] = { [FL_SIGN_DOWN] = "down",
+		[FL_SIGN_DRAINING] = "drain",
+		[FL_SIGN_MAINTENANCE] = "maint" };
+	enum fl_sign sign = fl_agent_sign(state);
+
+	if (sign == FL_SIGN_UP)
+		snprintf(ret, size, "%s", line);
+	else
+		snprintf(ret, size, "%s%s%s", names[sign], *state->reason ? ": " : "",
+			state->reason);
 }
 
 struct fl_agent_state fl_agent_remembered(enum fl_sign sign, struct fl_agent_weight weight)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "health/verdict.h"
@@ -15,7 +16,7 @@
  *     up | down | fail | stopped
  *     ready | drain | maint
  *     NN% or weight:NN% of the declared weight, or weight:N in its place, 0-256
- *     #REASON why it is down: all the rest of the line
+ *     #REASON of down, drain or maint: all the rest of the line
  *
  * maxconn:N is known and without effect: connections are not counted on every path, and
  * nothing here waits in a queue. What is not mentioned stays as it is. Pure.
@@ -25,7 +26,8 @@ struct fl_agent_state {
 	bool draining;    /**< until ready */
 	bool maintenance; /**< until ready */
 	struct fl_agent_weight weight;
-	char reason[64]; /**< of being down; "" = none was given */
+	char reason
+		[64]; /**< of the last down, drain or maint, while one stands; "" = none was given */
 };
 /** Of an agent that has said nothing yet. */
 #define FL_AGENT_STATE { .weight = FL_AGENT_WEIGHT }
@@ -38,5 +40,10 @@ struct fl_agent_state {
  */
 int fl_agent_heed(struct fl_agent_state *state, const char *line);
 enum fl_sign fl_agent_sign(const struct fl_agent_state *state);
+/**
+ * Why it is as it is, for people: "down: disk full", whatever was said of weights since; of one that
+ * is up its last line.
+ */
+void fl_agent_detail(const struct fl_agent_state *state, const char *line, char *ret, size_t size);
 /** The state of an agent whose last words led to that. */
 struct fl_agent_state fl_agent_remembered(enum fl_sign sign, struct fl_agent_weight weight);

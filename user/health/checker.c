@@ -141,17 +141,18 @@ static void heed_agent(struct check *c, const struct fl_probe_outcome *outcome)
 {
 	enum fl_sign before = fl_agent_sign(&c->agent), now;
 	struct fl_health_key key = key_of(c);
+	char detail[FL_DETAIL_MAX];
 
 	if (outcome->result != FL_PROBE_PASSED || fl_agent_heed(&c->agent, outcome->detail) < 0)
 		return;
 	now = fl_agent_sign(&c->agent);
+	fl_agent_detail(&c->agent, outcome->detail, detail, sizeof(detail));
 	if (now != before) {
 		c->checker->stats.turns++;
 		c->streak.up = now == FL_SIGN_UP;
-		say_turn(c, outcome->detail);
+		say_turn(c, detail);
 	}
-	if (fl_health_set_agent(c->checker->health, &key, now, c->agent.weight, outcome->detail) <
-		0)
+	if (fl_health_set_agent(c->checker->health, &key, now, c->agent.weight, detail) < 0)
 		say_no_memory(c);
 }
 

@@ -31,6 +31,9 @@ static const struct {
 	{ "down#disk full", FL_SIGN_DOWN, 100, "disk full" },
 	{ "fail#oom", FL_SIGN_DOWN, 100, "oom" },
 	{ "stopped", FL_SIGN_DOWN, 100, "" },
+	{ "drain # backup|50%", FL_SIGN_DRAINING, 50, "backup" },
+	{ "maint#disk|ready", FL_SIGN_UP, 100, "" },
+	{ "down#disk|ready", FL_SIGN_DOWN, 100, "disk" },
 	{ "failed|ready", FL_SIGN_DOWN, 100, "" },
 	{ "down#x|up", FL_SIGN_UP, 100, "" },
 	{ "ready, up\t50%", FL_SIGN_UP, 50, "" },
@@ -66,4 +69,28 @@ Test(agent_words, what_is_none_of_them_is_said_to_be_so)
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		cr_expect_eq(fl_agent_heed(&state, lines[i]), -EINVAL, "%s", lines[i]);
 	cr_expect_eq(fl_agent_heed(&state, "hello up"), 0, "one word is enough");
+}
+
+Test(agent_words, why_it_is_as_it_is)
+{
+	static const struct {
+		const char *line, *detail;
+	} said[] = {
+		{ "up 75%", "up 75%" },
+		{ "down#disk full", "down: disk full" },
+		{ "50%", "down: disk full" },
+		{ "ready", "down: disk full" },
+		{ "up", "up" },
+		{ "100% drain", "drain" },
+		{ "maint # new disk", "maint: new disk" },
+		{ "ready", "ready" },
+	};
+	struct fl_agent_state state = FL_AGENT_STATE;
+	char detail[64];
+
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		cr_assert_eq(fl_agent_heed(&state, said[i].line), 0);
+		fl_agent_detail(&state, said[i].line, detail, sizeof(detail));
+		cr_expect_str_eq(detail, said[i].detail, "%s: %s", said[i].line, detail);
+	}
 }

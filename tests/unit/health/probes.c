@@ -269,7 +269,7 @@ static const struct row tcp_rows[] = {
 	{ "another question", "tcp: true, timeout: 100ms, send: HELLO, contains: PONG", "PING\r\n",
 		"+PONG\r\n", FL_SIGN_DOWN, "no answer" },
 	{ "a source", "tcp: true, source: 127.0.0.7", NULL, "", FL_SIGN_UP, "connected" },
-	{ "an agent", "agent: true", NULL, "drain, 30%\n", FL_SIGN_DRAINING, "drain, 30%" },
+	{ "an agent", "agent: true", NULL, "drain, 30%\n", FL_SIGN_DRAINING, "drain" },
 	{ "an agent that is asked", "agent: true, send: \"?\"", "?", "maint\r\n",
 		FL_SIGN_MAINTENANCE, "maint" },
 };
