@@ -143,15 +143,18 @@ def tunnel_devices(world):
                      *(f"addr add {vip}/128 dev lo nodad" for vip in TUNNELLED6))
 
 
-def tunnelled(weights):
-    """Services whose packets travel in every combination of families."""
+def tunnelled(weights, check=""):
+    """Services whose packets travel in every combination of families. check: how they are probed;
+    the source is of the frontend's family, which the tunnel's is not always."""
+    sources = {"inside-4": ", source: '2001:db8:1::1'", "inside-6": ", source: 192.0.2.1"}
     kinds = [("same", TUNNELLED4[0], TUNNELLED6[0], endpoints4(weights) + endpoints6(weights)),
              ("inside-4", None, TUNNELLED6[1], endpoints4(weights)),
              ("inside-6", TUNNELLED4[1], None, endpoints6(weights))]
     return services(*(service(
         name, [f"{v4}:{PORT}/{proto}" for proto in ("tcp", "udp") if v4]
         + [f"[{v6}]:{PORT}/{proto}" for proto in ("tcp", "udp") if v6], endpoints,
-        "forward: ipip") for name, v4, v6, endpoints in kinds))
+        "forward: ipip", *([f"check: {{ {check}{sources.get(name, '')} }}"] if check else []))
+        for name, v4, v6, endpoints in kinds))
 
 
 def endpoints_behind_the_kernels_own_tunnels(world):
@@ -165,6 +168,25 @@ def endpoints_behind_the_kernels_own_tunnels(world):
             counts = world.clients.spread([address, PORT], 40, udp=udp)
             assert set(counts) == ALL, (address, udp, counts)
     assert world.agent.reasons()["internal"] == 0
+
+
+def probes_take_the_same_road(world):
+    """Nobody is up before a probe has come out of its tunnel; who takes nothing out of it goes down."""
+    def states():
+        return [e["state"] for name in ("same", "inside-4", "inside-6")
+                for e in world.agent.cli("endpoint", "list", name)]
+
+    check = "tcp: true, contains: web-, through: tunnel, interval: 1s, timeout: 4s, fall: 2, rise: 1"
+    world.agent.declare("tunnelled.yaml", tunnelled({1: 1, 2: 1}, check))
+    wait_until(lambda: states() == ["up"] * 8 and {e["reason"] for e in world.agent.cli("endpoint", "list", "same")}
+               == {"probe: connected, the answer fits"}, "all are up")
+    # sit takes IPv4 in IPv4 as well, where ipip does not.
+    for devices, name in ((("ipip-in", "sit-in"), "same"), (("sit-in",), "inside-4"), (("ip6-in",), "inside-6")):
+        world.net.ip("web-2", *(f"link set {device} down" for device in devices))
+        wait_until(lambda: "down" in [e["state"] for e in world.agent.cli("endpoint", "list", name)], f"{name} is down")
+        world.net.ip("web-2", *(f"link set {device} up" for device in devices))
+        wait_until(lambda: states() == ["up"] * 8, f"{name} is up again")
+    world.agent.declare("tunnelled.yaml", tunnelled({1: 1, 2: 1}))
 
 
 def tunnelled_connections_survive_changes(world):
@@ -243,5 +265,5 @@ def an_endpoint_that_is_too_slow(world):
 
 
 STORIES = [native_on_virtio_net_with_several_queues, nat_of_every_kind, open_connections_survive_changes,
-           loss_and_reordering, endpoints_behind_the_kernels_own_tunnels,
+           loss_and_reordering, endpoints_behind_the_kernels_own_tunnels, probes_take_the_same_road,
            tunnelled_connections_survive_changes, an_endpoint_that_is_too_slow]

@@ -65,7 +65,7 @@ static const struct fl_frontend *find_frontend(
 			continue;
 		if (near)
 			return frontend;
-		if (service->cross_family && !found)
+		if (!found)
 			found = frontend;
 	}
 	return found;
