@@ -18,7 +18,6 @@
 #include "lib/fwd_ipip.h"
 #include "lib/fwd_nat.h"
 #include "lib/maps.h"
-#include "lib/nat_icmp.h"
 #include "lib/nat_sweep.h"
 #include "lib/packet.h"
 #include "lib/parse.h"
@@ -132,16 +131,6 @@ static __always_inline void pkt_init(struct pkt *p, struct xdp_md *ctx)
 	p->action = XDP_TX;
 }
 
-/** A packet that is neither TCP nor UDP. @return an XDP action */
-static __always_inline int icmp_stages(struct xdp_md *ctx)
-{
-	int result = nat_icmp(ctx);
-	__u32 reason = result < 0 ? -result : FL_SENT_ICMP;
-
-	exit_count(FL_PATH_EDGE, reason);
-	return exit_action(reason, result);
-}
-
 /** Attached to the interfaces of `edge:`. */
 SEC("xdp")
 int edge(struct xdp_md *ctx)
@@ -160,8 +149,6 @@ int edge(struct xdp_md *ctx)
 	}
 	if (err == LONG_WAY)
 		err = stages(&p, false);
-	if (unlikely(err == -FL_PASS_PROTOCOL))
-		return icmp_stages(ctx);
 	exit_count(FL_PATH_EDGE, -err);
 	return exit_action(-err, p.action);
 }

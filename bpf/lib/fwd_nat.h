@@ -112,7 +112,7 @@ static __always_inline int nat_reply(struct pkt *p, bool explain)
 	key = entry->to;
 	if (explain)
 		return -FL_SENT_REPLY;
-	if (!entry->flags)
+	if (!entry->flags && p->proto == IPPROTO_TCP)
 		answers_count(
 			p->endpoint, p->tcp_flags & TCP_RST ? ANSWER_REFUSED : ANSWER_ANSWERED);
 	nat_touch(entry, p->proto, p->tcp_flags, clock_packet_s());

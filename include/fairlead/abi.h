@@ -189,9 +189,7 @@ struct fl_nat_entry {
 	__u32 seen; /**< second of the last packet in this direction */
 	__u8 flags; /**< FL_NAT_SEEN_*, of this direction */
 	__u8 dir;   /**< 0 or FL_NAT_REPLY */
-	/** Of FL_NAT_REPLY: an ICMP error about its opening was counted. Set no later than `flags`. */
-	__u8 failed;
-	__u8 pad[5];
+	__u8 pad[6];
 };
 _Static_assert(sizeof(struct fl_nat_entry) == 64, "value layout is ABI");
 
@@ -212,11 +210,11 @@ struct fl_nat_used_row {
 };
 
 /** Value of `answers` (hash, by endpoint, made by its first one): what became of TCP openings
- * that nat sent there. Openings of UDP are not counted, since nobody has to answer them. Counts wrap. */
+ * that nat sent there. Counts wrap. */
 struct fl_answers {
 	__u32 openings;
-	__u32 answered; /**< first answer: anything but RST; also of UDP */
-	__u32 refused;  /**< first answer: RST, or an ICMP error; that also of UDP */
+	__u32 answered; /**< first answer: anything but RST */
+	__u32 refused;  /**< first answer: RST */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct fl_answers) == 16, "value layout is ABI");

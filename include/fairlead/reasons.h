@@ -43,8 +43,7 @@
 	X(FL_DROP_INTERNAL, DROP, "internal", "a map that must be there is not")                   \
 	X(FL_PASS_EXEMPT, PASS, "exempt", "the agent itself called, left to the stack")            \
 	X(FL_PASS_SOURCE, PASS, "source",                                                          \
-		"bound to a source that cannot reach the endpoint, left to the stack")             \
-	X(FL_SENT_ICMP, SENT, "icmp", "an ICMP error about a nat flow, sent on to whom it concerns")
+		"bound to a source that cannot reach the endpoint, left to the stack")
 
 /* New ones stand last: numbers are rows of a map that outlives the agent. */
 #define FL_REASON_ENUM(symbol, action, name, text) symbol,

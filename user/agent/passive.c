@@ -85,8 +85,7 @@ static int read_counts(const struct fl_agent *agent, const struct fl_service *se
 
 /* --------------------------------------------------------------------- verdict */
 
-/* UDP shows no openings, and a tunnel cannot tell its packets from those of TCP. In nat its endpoints
- * are heard of when they answer, or are said to be unreachable. */
+/* UDP shows no openings, and a tunnel cannot tell its packets from those of TCP. */
 static bool is_watched(const struct fl_service *service)
 {
 	bool tcp = false, udp = false;
@@ -95,7 +94,7 @@ static bool is_watched(const struct fl_service *service)
 		tcp |= service->frontends[i].proto == IPPROTO_TCP;
 		udp |= service->frontends[i].proto == IPPROTO_UDP;
 	}
-	return service->forward == FL_NAT || (tcp && !udp);
+	return tcp && (!udp || service->forward == FL_NAT);
 }
 
 /* Counted once for a service, and kept while its endpoints are looked at. */
