@@ -136,7 +136,7 @@ $(O)/tests/bpf-tests: $(BPF_TEST_SOURCES:%.c=$(O)/%.o) $(TEST_LIB_SOURCES:%.c=$(
 # the types that the kernel calls them by. What stands in for the kernel and the
 # world is fast rather than checked.
 FUZZ_MODEL := $(patsubst %,$(O)/tests/fuzz/%.o,native world headers build)
-FUZZ_EDGE  := $(patsubst %,$(O)/tests/fuzz/%.o,edge_native spec spec_slot spec_nat check)
+FUZZ_EDGE  := $(patsubst %,$(O)/tests/fuzz/%.o,edge_native spec spec_slot spec_nat spec_icmp check)
 $(O)/tests/fuzz/%.o: CPPFLAGS += -Itests
 $(O)/tests/fuzz/native.o $(O)/tests/fuzz/world.o: OPTIMISE := -O2 -g
 $(O)/tests/fuzz/native.o: CPPFLAGS += -Itests/fuzz/shim

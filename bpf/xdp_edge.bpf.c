@@ -18,6 +18,7 @@
 #include "lib/fwd_ipip.h"
 #include "lib/fwd_nat.h"
 #include "lib/maps.h"
+#include "lib/nat_icmp.h"
 #include "lib/nat_sweep.h"
 #include "lib/packet.h"
 #include "lib/parse.h"
@@ -34,7 +35,7 @@ static __always_inline int ip_stages(struct pkt *p, enum fl_family family, bool 
 	p->family = family;
 	err = parse_ip(p);
 	if (err < 0)
-		return err;
+		return err == -FL_PASS_PROTOCOL ? icmp_forward(p, explain) : err;
 	if (likely(err == PART_WHOLE)) {
 		err = frontend_lookup(p, explain);
 		if (err == -FL_PASS_NO_SERVICE)

@@ -5,10 +5,16 @@
 
 /**
  * @file answers.h
- * Whether endpoints answer the TCP connections that nat opens towards them: what the edge
- * path sees of their health. The agent draws the conclusions.
+ * Whether endpoints answer what nat opens towards them: what the edge path sees of their
+ * health. The agent draws the conclusions.
  */
-enum answer { ANSWER_OPENING, ANSWER_ANSWERED, ANSWER_REFUSED };
+enum answer {
+	ANSWER_OPENING,
+	ANSWER_ANSWERED,
+	ANSWER_REFUSED,
+	ANSWER_UDP_ANSWERED,
+	ANSWER_UDP_REFUSED
+};
 
 /** Count one. A function of its own, since its stack would not fit under nat_connect's callers.
  * @return 0 */
@@ -17,7 +23,7 @@ __noinline int answers_count(__u32 endpoint, __u32 what)
 	struct fl_answers none = { 0 };
 	struct fl_answers *row = bpf_map_lookup_elem(&fl_answers, &endpoint);
 
-	if (!row) {
+	if (!row && what != ANSWER_UDP_ANSWERED) {
 		bpf_map_update_elem(&fl_answers, &endpoint, &none, BPF_NOEXIST);
 		row = bpf_map_lookup_elem(&fl_answers, &endpoint);
 	}
@@ -27,7 +33,11 @@ __noinline int answers_count(__u32 endpoint, __u32 what)
 		__sync_fetch_and_add(&row->openings, 1);
 	else if (what == ANSWER_ANSWERED)
 		__sync_fetch_and_add(&row->answered, 1);
-	else
+	else if (what == ANSWER_REFUSED)
 		__sync_fetch_and_add(&row->refused, 1);
+	else if (what == ANSWER_UDP_REFUSED)
+		__sync_fetch_and_add(&row->udp_refused, 1);
+	else if (row->udp_refused)
+		row->udp_refused = 0;
 	return 0;
 }

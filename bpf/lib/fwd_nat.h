@@ -83,6 +83,18 @@ static __always_inline int nat_forward(struct pkt *p, bool explain)
 	return 0;
 }
 
+/** The first answer to an opening. */
+static __always_inline void nat_count_answer(
+	__u32 endpoint, __u8 proto, __u8 tcp_flags, const struct fl_nat_entry *entry)
+{
+	if (proto != IPPROTO_TCP)
+		answers_count(endpoint, ANSWER_UDP_ANSWERED);
+	else if (!(tcp_flags & TCP_RST))
+		answers_count(endpoint, ANSWER_ANSWERED);
+	else if (!entry->refused) /* ICMP said so before: still one opening */
+		answers_count(endpoint, ANSWER_REFUSED);
+}
+
 /** A packet that is for no frontend: perhaps the answer of an endpoint. */
 static __always_inline int nat_reply(struct pkt *p, bool explain)
 {
@@ -112,9 +124,8 @@ static __always_inline int nat_reply(struct pkt *p, bool explain)
 	key = entry->to;
 	if (explain)
 		return -FL_SENT_REPLY;
-	if (!entry->flags && p->proto == IPPROTO_TCP)
-		answers_count(
-			p->endpoint, p->tcp_flags & TCP_RST ? ANSWER_REFUSED : ANSWER_ANSWERED);
+	if (!entry->flags)
+		nat_count_answer(p->endpoint, p->proto, p->tcp_flags, entry);
 	nat_touch(entry, p->proto, p->tcp_flags, clock_packet_s());
 	err = hop_ask(p->ctx, &key, p->family, p->ip_len, &hop);
 	if (err && err != -FL_PASS_NEIGHBOUR)

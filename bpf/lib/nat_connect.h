@@ -191,7 +191,7 @@ __noinline int nat_connect(struct nat_connect *c)
 	if (verdict == NAT_RESTARTED) {
 		entry->flags = 0;
 		if (reply)
-			reply->flags = 0;
+			reply->flags = reply->refused = 0;
 		c->opened = true;
 	}
 	nat_touch(entry, proto, c->tcp_flags, now_s);

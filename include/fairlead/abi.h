@@ -189,7 +189,9 @@ struct fl_nat_entry {
 	__u32 seen; /**< second of the last packet in this direction */
 	__u8 flags; /**< FL_NAT_SEEN_*, of this direction */
 	__u8 dir;   /**< 0 or FL_NAT_REPLY */
-	__u8 pad[6];
+	/** FL_NAT_REPLY: an ICMP error about an opening was counted in `answers`. */
+	__u8 refused;
+	__u8 pad[5];
 };
 _Static_assert(sizeof(struct fl_nat_entry) == 64, "value layout is ABI");
 
@@ -209,13 +211,14 @@ struct fl_nat_used_row {
 	__u32 udp;
 };
 
-/** Value of `answers` (hash, by endpoint, made by its first one): what became of TCP openings
- * that nat sent there. Counts wrap. */
+/** Value of `answers` (hash, by endpoint, made by its first one): what became of openings that
+ * nat sent there. The first three are of TCP, and wrap. UDP shows no openings, and silence means
+ * nothing there; what is known is who refuses. */
 struct fl_answers {
 	__u32 openings;
-	__u32 answered; /**< first answer: anything but RST */
-	__u32 refused;  /**< first answer: RST */
-	__u32 pad;
+	__u32 answered;    /**< first answer: anything but RST */
+	__u32 refused;     /**< first answer: RST, or an ICMP error that nobody gets there */
+	__u32 udp_refused; /**< flows with such an error before any answer, since one was answered */
 };
 _Static_assert(sizeof(struct fl_answers) == 16, "value layout is ABI");
 

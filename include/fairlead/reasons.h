@@ -43,7 +43,9 @@
 	X(FL_DROP_INTERNAL, DROP, "internal", "a map that must be there is not")                   \
 	X(FL_PASS_EXEMPT, PASS, "exempt", "the agent itself called, left to the stack")            \
 	X(FL_PASS_SOURCE, PASS, "source",                                                          \
-		"bound to a source that cannot reach the endpoint, left to the stack")
+		"bound to a source that cannot reach the endpoint, left to the stack")             \
+	X(FL_SENT_ICMP, SENT, "nat_icmp",                                                          \
+		"ICMP error about a packet of nat, sent to whom it concerns")
 
 /* New ones stand last: numbers are rows of a map that outlives the agent. */
 #define FL_REASON_ENUM(symbol, action, name, text) symbol,

@@ -16,8 +16,8 @@ import pathlib
 import sys
 
 from scapy.config import conf
-from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import (IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import (IPv6, _ICMPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
                                 IPv6ExtHdrRouting)
 from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.utils import PcapWriter
@@ -122,6 +122,67 @@ def judge_nat(before, after, reply):
                                     for n, *c in checksums(after)))
 
 
+def error_layers(packet):
+    """IP and ICMP headers of an error."""
+    ip = ip_layer(packet)
+    return ip, ip.getlayer(ICMP) or ip.getlayer(_ICMPv6, _subclass=True)
+
+
+def error_sums(packet):
+    """Which checksums of an error are wrong: of its IPv4 header, and its own."""
+    again = packet.copy()
+    for layer in error_layers(again):
+        for name in ("chksum", "cksum"):
+            if name in layer.fields:
+                setattr(layer, name, None)
+    pairs = zip(error_layers(packet), error_layers(Ether(bytes(again))))
+    return [now.fields[name] != right.fields[name] for now, right in pairs
+            for name in ("chksum", "cksum") if name in now.fields]
+
+
+def quote_of(packet):
+    """The packet that an error quotes, as a packet of its own, and its bytes."""
+    ip, error = error_layers(packet)
+    length = (ip.len - ip.ihl * 4 if isinstance(ip, IP) else ip.plen) - 8
+    quoted = bytes(error)[8:8 + length]
+    return (IP if isinstance(ip, IP) else IPv6)(quoted), quoted
+
+
+def judge_quote(before, after):
+    """The quoted packet: other addresses and ports, all else as it was, and checksums that fit."""
+    quote_in, bytes_in = quote_of(before)
+    quote_out, bytes_out = quote_of(after)
+    check(len(bytes_in) == len(bytes_out), "another length is quoted")
+    for name in ("tos", "id", "flags", "frag", "len", "options", "ihl", "ttl", "proto") if isinstance(quote_in, IP) \
+            else ("tc", "fl", "plen", "nh", "hlim"):
+        check(getattr(quote_in, name) == getattr(quote_out, name), f"quoted IP {name} changed")
+    check(quote_out.src != quote_in.src and quote_out.dst != quote_in.dst, "the quote is not translated")
+    check(extensions(quote_in) == extensions(quote_out), "quoted extension headers changed")
+    whole = quote_in.len if isinstance(quote_in, IP) else quote_in.plen + 40
+    if len(bytes_in) >= whole:
+        check(sound(quote_in) == sound(quote_out), "checksums of the quote")
+    elif isinstance(quote_in, IP):
+        off_in, off_out = (dict((n, c == k) for n, c, k in checksums(q))["IP"] for q in (quote_in, quote_out))
+        check(off_in == off_out, "checksum of the quoted IP header")
+    l4_in, l4_out = l4_layer(quote_in), l4_layer(quote_out)
+    if l4_in and l4_out and len(bytes(l4_in)) > 20:
+        check(bytes(l4_in)[20:] == bytes(l4_out)[20:], "the quoted payload changed")
+    return quote_out
+
+
+def judge_error(before, after):
+    """An ICMP error for somebody else: from where an answer would come, about a packet of its reader."""
+    (ip_in, error_in), (ip_out, error_out) = error_layers(before), error_layers(after)
+    check(type(ip_in) is type(ip_out) and type(error_in) is type(error_out), "other layers came out")
+    check(hops(ip_out) == hops(ip_in) - 1, "hops left: %d, then %d" % (hops(ip_in), hops(ip_out)))
+    check(bytes(error_in)[:2] == bytes(error_out)[:2], "another type or code")
+    check(bytes(error_in)[4:8] == bytes(error_out)[4:8], "another MTU, or pointer")
+    check(error_sums(before) == error_sums(after), "checksums of the error")
+    quote = judge_quote(before, after)
+    check(quote.src == ip_out.dst, "it goes to %s, but quotes %s" % (ip_out.dst, quote.src))
+    check(quote.dst == ip_out.src, "it comes from %s, about a packet for %s" % (ip_out.src, quote.dst))
+
+
 def traffic_class(ip):
     return ip.tos if isinstance(ip, IP) else ip.tc
 
@@ -179,11 +240,19 @@ def judge_decapsulated(before, after):
     check(bytes(expected) == bytes(inner), "the packet inside changed")
 
 
+def judge_reply(before, after):
+    if error_layers(before)[1]:
+        judge_error(before, after)
+    else:
+        judge_nat(before, after, True)
+
+
 JUDGES = {
     "decapsulated": judge_decapsulated,
     "forwarded": judge_forward,
+    "nat_icmp": judge_error,
     "reply": lambda before, after: judge_nat(before, after, True),
-    "neighbour": lambda before, after: judge_nat(before, after, True),
+    "neighbour": judge_reply,
 }
 
 

@@ -11,8 +11,8 @@ WEIGHTS = {1: 1, 2: 1, 3: 1}
 TO = [VIP4, PORT]
 
 
-def declared(forward):
-    return services(service("web", [f"{VIP4}:{PORT}/tcp"], endpoints4(WEIGHTS), f"forward: {forward}",
+def declared(forward, proto="tcp"):
+    return services(service("web", [f"{VIP4}:{PORT}/{proto}"], endpoints4(WEIGHTS), f"forward: {forward}",
                             "max_fails: 3", "fail_timeout: 6s"))
 
 
@@ -21,9 +21,9 @@ def row(agent, number):
     return next(e for e in agent.cli("endpoint", "list", "web") if e["address"] == address)
 
 
-def knock(clients, count=60):
+def knock(clients, count=60, udp=False):
     """Open connections without waiting long for those that nobody answers; who answered."""
-    answer = clients.ask("spread", to=TO, count=count, patience=1)
+    answer = clients.ask("spread", to=TO, count=count, udp=udp, patience=1)
     return set(answer["servers"])
 
 
@@ -33,12 +33,24 @@ def mute(net, network):
     return lambda: net.ip("web-1", f"route del blackhole {network}")
 
 
-def leaves_and_returns(agent, clients, fail):
-    assert knock(clients) == {"web-1", "web-2", "web-3"}
+def reject(net, what):
+    """A firewall at web-1 answers by ICMP. What undoes that is returned."""
+    net.run("web-1", ["nft", "-f", "-"], input=f"""
+        table inet story {{
+            chain input {{
+                type filter hook input priority 0
+                {what} reject with icmpx type port-unreachable
+            }}
+        }}""")
+    return lambda: net.run("web-1", ["nft", "delete", "table", "inet", "story"])
+
+
+def leaves_and_returns(agent, clients, fail, udp=False):
+    wait_until(lambda: knock(clients, udp=udp) == {"web-1", "web-2", "web-3"}, "all answer")
     mend = fail()
 
     def is_out():
-        knock(clients)
+        knock(clients, udp=udp)
         return row(agent, 1)["state"] == "draining"
 
     wait_until(is_out, "web-1 is left out")
@@ -46,7 +58,7 @@ def leaves_and_returns(agent, clients, fail):
 
     def is_avoided():
         before = row(agent, 1)
-        answer = clients.ask("spread", to=TO, count=30, patience=2)
+        answer = clients.ask("spread", to=TO, count=30, udp=udp, patience=2)
         return before["state"] == "draining" and before == row(agent, 1) and (
             answer["waiting"], answer["broken"], set(answer["servers"])) == (0, 0, {"web-2", "web-3"})
 
@@ -54,10 +66,10 @@ def leaves_and_returns(agent, clients, fail):
     mend()
 
     def is_back():
-        return "web-1" in knock(clients) and row(agent, 1)["state"] == "up"
+        return "web-1" in knock(clients, udp=udp) and row(agent, 1)["state"] == "up"
 
     wait_until(is_back, "web-1 is tried again, and stays")
-    assert sum(clients.spread(TO, 200).values()) == 200
+    assert sum(clients.spread(TO, 200, udp=udp).values()) == 200
 
 
 def test_nat_sees_refusals(net):
@@ -73,6 +85,26 @@ def test_nat_sees_refusals(net):
 
     leaves_and_returns(agent, Clients(net), fail)
     assert "nothing answers there" in agent.log()
+    agent.stop()
+    agent.run_once("--detach")
+
+
+def test_nat_hears_a_firewall(net):
+    agent = Agent(net)
+    agent.declare("web.yaml", declared("nat"))
+    agent.start()
+    leaves_and_returns(agent, Clients(net), lambda: reject(net, f"tcp dport {PORT}"))
+    assert "openings refused, none answered" in agent.log()
+    agent.stop()
+    agent.run_once("--detach")
+
+
+def test_nat_hears_that_a_port_of_udp_is_closed(net):
+    agent = Agent(net)
+    agent.declare("web.yaml", declared("nat", "udp"))
+    agent.start()
+    leaves_and_returns(agent, Clients(net), lambda: reject(net, f"udp dport {PORT}"), udp=True)
+    assert "flows of UDP refused, none answered" in agent.log()
     agent.stop()
     agent.run_once("--detach")
 

@@ -206,6 +206,58 @@ uint32_t build_answer(struct input *in, const struct fl_flow *flow, uint8_t fram
 	return put_packet(in, frame, put_link(frame, input_8(in) >> 6, family), flow, family);
 }
 
+#define QUOTE_MAX 1200
+
+/** Header and quote. @return their length */
+static uint32_t put_icmp(struct input *in, uint8_t *icmp, enum fl_family family,
+	const uint8_t *quote, uint32_t quote_length)
+{
+	/* Errors, and what looks like them. */
+	static const uint8_t types[FL_FAMILIES][8] = { { 3, 3, 3, 11, 12, 4, 5, 8 },
+		{ 1, 1, 2, 3, 4, 0, 5, 128 } };
+	uint8_t kind = input_8(in), quoted = input_8(in);
+
+	if (quote_length > QUOTE_MAX)
+		quote_length = QUOTE_MAX;
+	if (quoted && quoted < quote_length)
+		quote_length = quoted;
+	memset(icmp, 0, 8);
+	icmp[0] = types[family][kind & 7];
+	icmp[1] = kind >> 3 & 15;
+	put_16(icmp + 6, 1280);
+	memcpy(icmp + 8, quote, quote_length);
+	return 8 + quote_length;
+}
+
+uint32_t build_error(struct input *in, const uint8_t *quote, uint32_t quote_length,
+	const struct fl_flow *flow, uint8_t frame[BUILD_FRAME_MAX])
+{
+	enum fl_family family = family_of(&flow->saddr);
+	uint8_t shape = input_8(in), extra = input_8(in);
+	uint32_t l3 = put_link(frame, shape & 3, family), l4, end;
+	struct fl_flow outer = { .saddr = flow->daddr,
+		.daddr = flow->saddr,
+		.proto = family == FL_IPV4 ? IPPROTO_ICMP : IPPROTO_ICMPV6 };
+
+	if (shape & 4) /* somebody on the way */
+		outer.saddr = world_ip(family, WORLD_NET_NODE, 200);
+	if ((shape & 0x18) == 0x18) /* and goes to somebody else */
+		outer.daddr = world_ip(family, WORLD_NET_NODE, 201);
+	l4 = l3 + (family == FL_IPV4 ? put_ipv4(in, frame + l3, &outer, extra)
+				     : put_ipv6(in, frame + l3, &outer, extra));
+	end = l4 + put_icmp(in, frame + l4, family, quote, quote_length);
+	if (family == FL_IPV4) {
+		put_16(frame + l3 + 2, end - l3);
+		put_16(frame + l3 + 10, 0);
+		put_16(frame + l3 + 10, (uint16_t)~sum_fold(sum_bytes(frame + l3, l4 - l3)));
+	} else {
+		put_16(frame + l3 + 4, end - l3 - 40);
+	}
+	put_16(frame + l4 + 2, input_8(in)); /* its checksum: what is wrong stays so */
+	memset(frame + end, 0, shape >> 5);
+	return end + (shape >> 5);
+}
+
 uint32_t build_tunnel(struct input *in, uint8_t frame[BUILD_FRAME_MAX])
 {
 	static const uint8_t nets[] = { WORLD_NET_NODE, WORLD_NET_NODE, WORLD_NET_NODE,

@@ -26,6 +26,13 @@ uint32_t build_raw(struct input *in, uint8_t frame[BUILD_FRAME_MAX]);
 uint32_t build_packet(struct input *in, uint8_t frame[BUILD_FRAME_MAX]);
 /** A frame with this tuple, as an endpoint answers with. */
 uint32_t build_answer(struct input *in, const struct fl_flow *flow, uint8_t frame[BUILD_FRAME_MAX]);
+/**
+ * An ICMP error, of a kind that the input says.
+ * @param quote  the IP packet that it is about, of which the input says how much is quoted
+ * @param flow   of the packet
+ */
+uint32_t build_error(struct input *in, const uint8_t *quote, uint32_t quote_length,
+	const struct fl_flow *flow, uint8_t frame[BUILD_FRAME_MAX]);
 /** A tunnelled frame, for the target path. */
 uint32_t build_tunnel(struct input *in, uint8_t frame[BUILD_FRAME_MAX]);
 /** Overwrite some bytes and cut the end, as the input says. @return the new length */

@@ -76,6 +76,92 @@ static const char *check_rewritten(const struct spec_verdict *v, const struct he
 	return memcmp(want, out, length) ? "rewritten: other bytes" : NULL;
 }
 
+/** Replace the addresses of an IP header. */
+static void want_addresses(
+	uint8_t *ip, enum fl_family family, const struct fl_ip *saddr, const struct fl_ip *daddr)
+{
+	uint32_t size = family == FL_IPV4 ? 4 : 16, at = family == FL_IPV4 ? 12 : 8;
+
+	memcpy(ip + at, (const uint8_t *)saddr + 16 - size, size);
+	memcpy(ip + at + size, (const uint8_t *)daddr + 16 - size, size);
+}
+
+/** What of a transport's sum changes with addresses and ports: fits if it stays the same. */
+static uint16_t sum_changing(
+	const uint8_t *ip, enum fl_family family, const uint8_t *ports, const uint8_t *check)
+{
+	uint64_t sum = family == FL_IPV4 ? sum_bytes(ip + 12, 8) : sum_bytes(ip + 8, 32);
+
+	return sum_fold(sum + sum_bytes(ports, 4) + sum_bytes(check, 2));
+}
+
+/** Over an ICMP packet, and the pseudo header that ICMPv6 has. */
+static uint16_t sum_icmp(const uint8_t *ip, const struct headers *h)
+{
+	uint32_t header = h->l4 - h->l3, length = h->ip_len - header;
+	uint64_t sum = sum_bytes(ip + header, length);
+
+	if (h->family == FL_IPV6)
+		sum += sum_bytes(ip + 8, 32) + length + IPPROTO_ICMPV6;
+	return sum_fold(sum);
+}
+
+/** The quoted packet: addresses, ports, sums. `want` becomes it. All begin at the outer IP header. */
+static const char *check_quote(const struct spec_verdict *v, const struct headers *h,
+	const uint8_t *in, const uint8_t *out, uint8_t *want)
+{
+	uint32_t at = v->quote.l3 - h->l3, l4 = v->quote.l4 - h->l3;
+	uint32_t sum = l4 + (v->quote.proto == IPPROTO_TCP ? 16 : 6);
+
+	want_addresses(want + at, h->family, &v->to.daddr, &v->to.saddr);
+	memcpy(want + l4, &v->to.dport, 2);
+	memcpy(want + l4 + 2, &v->to.sport, 2);
+	if (h->family == FL_IPV4) {
+		memcpy(want + at + 10, out + at + 10, 2);
+		if (sum_fold(sum_bytes(in + at, 20)) != sum_fold(sum_bytes(out + at, 20)))
+			return "error: the checksum of the quoted header";
+	}
+	if (sum + 2 > h->ip_len || (v->quote.proto == IPPROTO_UDP && !in[sum] && !in[sum + 1]))
+		return NULL;
+	memcpy(want + sum, out + sum, 2);
+	if (sum_changing(in + at, h->family, in + l4, in + sum) !=
+		sum_changing(out + at, h->family, out + l4, out + sum))
+		return "error: the checksum of the quoted segment";
+	if (v->quote.proto == IPPROTO_UDP && !out[sum] && !out[sum + 1])
+		return "error: the checksum of quoted UDP says that there is none";
+	return NULL;
+}
+
+/** An ICMP error keeps all but addresses, hop limit, sums, and the tuple that it quotes. */
+static const char *check_error(const struct spec_verdict *v, const struct headers *h,
+	const uint8_t *in, uint32_t in_length, const uint8_t *out, uint32_t out_length)
+{
+	static uint8_t want[WANT_MAX];
+	uint32_t l3 = want_link(want, v, h, in, h->family), left = in_length - h->l3;
+	uint8_t *ip = want + l3;
+	const char *wrong;
+
+	if (out_length != l3 + left)
+		return "error: its length is wrong";
+	in += h->l3;
+	memcpy(ip, in, left);
+	want_addresses(ip, h->family, &v->to.saddr, &v->to.daddr);
+	ip[h->family == FL_IPV4 ? 8 : 7]--;
+	wrong = check_quote(v, h, in, out + l3, ip);
+	if (wrong)
+		return wrong;
+	memcpy(ip + h->l4 - h->l3 + 2, out + l3 + h->l4 - h->l3 + 2, 2);
+	if (sum_icmp(in, h) != sum_icmp(out + l3, h))
+		return "error: its checksum";
+	if (h->family == FL_IPV4) {
+		memcpy(ip + 10, out + l3 + 10, 2);
+		if (sum_fold(sum_bytes(in, h->l4 - h->l3)) !=
+			sum_fold(sum_bytes(out + l3, h->l4 - h->l3)))
+			return "error: the header's checksum";
+	}
+	return memcmp(want, out, out_length) ? "error: other bytes" : NULL;
+}
+
 /** The last word of an outer source, whose low bits may be the flow's. */
 static void want_source(
 	const struct world *w, const struct spec_verdict *v, enum fl_family family, uint8_t *word)
@@ -150,6 +236,8 @@ const char *check_output(const struct world *w, const struct spec_verdict *v,
 		return check_rewritten(v, h, in, in_length, out, out_length);
 	case WRAPPED:
 		return check_wrapped(w, v, h, in, in_length, out, out_length);
+	case QUOTING:
+		return check_error(v, h, in, in_length, out, out_length);
 	case UNCHANGED:
 		break;
 	}

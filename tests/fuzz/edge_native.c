@@ -55,6 +55,7 @@ void edge_native_open(void)
 	ARRAY(frontend_memos, 1);
 	NOTES(packet_clocks, 1);
 	NOTES(nat_hints, 1);
+	NOTES(nat_icmps, 1);
 	native_map_init(&fl_nat, NATIVE_OUTER, sizeof(__u32), sizeof(void *), FL_NAT_GENERATIONS);
 	for (i = 0; i < 2; i++) {
 		void *table = &nat_tables[i];
@@ -256,6 +257,13 @@ struct fl_frontend_stats *edge_native_frontend_stats(uint32_t frontend)
 struct fl_endpoint_stats *edge_native_endpoint_stats(uint32_t endpoint)
 {
 	return bpf_map_lookup_elem(&fl_endpoint_stats, &endpoint);
+}
+
+struct fl_answers edge_native_answers(uint32_t endpoint)
+{
+	const struct fl_answers *row = bpf_map_lookup_elem(&fl_answers, &endpoint);
+
+	return row ? *row : (struct fl_answers){ 0 };
 }
 
 const struct fl_pressure_row *edge_native_pressure(void)

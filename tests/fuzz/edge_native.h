@@ -29,6 +29,8 @@ const __u64 *edge_native_reasons(void);
 /** More of what it counts, by row. */
 struct fl_frontend_stats *edge_native_frontend_stats(uint32_t frontend);
 struct fl_endpoint_stats *edge_native_endpoint_stats(uint32_t endpoint);
+/** Zeroes where nothing was opened. */
+struct fl_answers edge_native_answers(uint32_t endpoint);
 const struct fl_pressure_row *edge_native_pressure(void);
 /** A slot of a service's table. */
 const fl_slot *edge_native_slot(uint32_t service, enum fl_family family, uint32_t index);

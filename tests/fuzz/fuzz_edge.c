@@ -2,8 +2,8 @@
 
 /*
  * The edge path against its model: an input is a world (switches, states, slots) and
- * up to 48 steps in it, which are packets of clients, answers of endpoints, time that
- * passes, a sweep, and changes that an agent makes. After each packet the reason,
+ * up to 48 steps in it, which are packets of clients, answers of endpoints, ICMP errors about
+ * both, time that passes, a sweep, and changes that an agent makes. After each packet the reason,
  * the verdict, the counters, the slot and every byte that comes out are compared;
  * before it `explain` is asked, which must agree and change nothing.
  */
@@ -34,6 +34,13 @@ static struct {
 	uint32_t sum;    /**< offset */
 	uint16_t left;   /**< the sum that it left with */
 } datagram;
+
+/** What went to an endpoint last, and to a client, without link headers: errors quote it. */
+static struct quotable {
+	uint8_t bytes[BUILD_FRAME_MAX];
+	uint32_t length; /**< 0 = nothing did */
+	struct fl_flow flow;
+} quotables[2];
 
 static const char *const names[] = {
 #define NAME(symbol, action, name, text) name,
@@ -79,6 +86,8 @@ static void world_open(struct input *in)
 	memset(&w, 0, sizeof(w));
 	memset(&last, 0, sizeof(last));
 	datagram.length = 0;
+	quotables[0].length = quotables[1].length = 0;
+	memset(state.answers, 0, sizeof(state.answers));
 	state.connection_count = state.pin_count = 0;
 	w.now_s = native_now_s = 100000;
 	w.headroom = headrooms[a & 7];
@@ -199,6 +208,29 @@ static void check_rows(const struct rows *want, const struct spec_verdict *v, fl
 			edge_native_pressure()->refused, state.pressure.refused);
 }
 
+static void check_answers(const struct spec_verdict *v)
+{
+	struct fl_answers got = edge_native_answers(v->endpoint);
+
+	if (memcmp(&got, &state.answers[v->endpoint], sizeof(got)) != 0)
+		native_fail("%s: answers of endpoint %u", names[v->reason], v->endpoint);
+}
+
+/** Keep what was rewritten, for an error to quote it. */
+static void keep_quotable(const struct spec_verdict *v, const struct headers *h)
+{
+	struct quotable *q = &quotables[v->reason != FL_SENT];
+	uint32_t length, l3;
+	const uint8_t *out = native_frame_bytes(&length);
+
+	l3 = h->l3;
+	if (v->sent && v->ifindex != WORLD_INGRESS)
+		l3 -= h->tags * 4;
+	q->length = length - l3;
+	memcpy(q->bytes, out + l3, q->length);
+	q->flow = v->to;
+}
+
 /** Keep a datagram that was rewritten, and the sum that it left with. */
 static void keep_datagram(const uint8_t *frame, uint32_t length, const struct headers *h)
 {
@@ -256,8 +288,11 @@ static void run_packet(const uint8_t *frame, uint32_t length)
 	}
 	rows_count(&rows, &v, &h);
 	check_rows(&rows, &v, slot_read(&v, &h));
-	if (v.output == REWRITTEN)
+	check_answers(&v);
+	if (v.output == REWRITTEN) {
 		keep_datagram(frame, length, &h);
+		keep_quotable(&v, &h);
+	}
 	if (v.reason == FL_SENT && v.output == REWRITTEN)
 		last = v.to;
 }
@@ -295,6 +330,18 @@ static void run_answer(struct input *in)
 	run_packet(frame, build_damage(in, frame, length));
 }
 
+/** An error about what was sent last. */
+static void run_error(struct input *in, const struct quotable *about)
+{
+	uint8_t frame[BUILD_FRAME_MAX];
+	uint32_t length;
+
+	if (!about->length)
+		return;
+	length = build_error(in, about->bytes, about->length, &about->flow, frame);
+	run_packet(frame, build_damage(in, frame, length));
+}
+
 static void run_sweep(void)
 {
 	struct fl_sweep args = { .now_s = w.now_s };
@@ -305,9 +352,15 @@ static void run_sweep(void)
 }
 
 /** What happens seldom. */
-static void run_event(uint8_t which)
+static void run_event(struct input *in, uint8_t which)
 {
 	switch (which) {
+	case 1 ... 4:
+		run_error(in, &quotables[0]);
+		break;
+	case 5 ... 7:
+		run_error(in, &quotables[1]);
+		break;
 	case 8:
 	case 9:
 		run_zero_sum();
@@ -354,7 +407,7 @@ static void step(struct input *in)
 		w.now_s = native_now_s += seconds[what >> 4 & 7];
 		break;
 	case 14:
-		run_event(what >> 4);
+		run_event(in, what >> 4);
 		break;
 	case 15:
 		world_states(in);

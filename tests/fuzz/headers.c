@@ -139,6 +139,19 @@ struct headers headers_read(const uint8_t *frame, uint32_t length)
 	return h;
 }
 
+struct headers headers_read_ip(
+	const uint8_t *frame, uint32_t length, uint32_t at, enum fl_family family)
+{
+	struct bytes b = { frame, length, false };
+	struct headers h = { .l3 = at };
+
+	if (family == FL_IPV4)
+		read_ipv4(&h, &b);
+	else
+		read_ipv6(&h, &b);
+	return h;
+}
+
 bool headers_sound(struct headers *h, const uint8_t *frame, uint32_t length)
 {
 	struct bytes b = { frame, length, false };

@@ -43,6 +43,9 @@ struct headers {
 	uint8_t tcp_flags;     /**< set by headers_sound */
 };
 struct headers headers_read(const uint8_t *frame, uint32_t length);
+/** The same of an IP packet that begins `at` bytes into the frame. */
+struct headers headers_read_ip(
+	const uint8_t *frame, uint32_t length, uint32_t at, enum fl_family family);
 /** Whether the lengths that a whole TCP or UDP packet states agree with each other and
  * the frame. */
 bool headers_sound(struct headers *h, const uint8_t *frame, uint32_t length);

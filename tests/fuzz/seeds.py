@@ -84,6 +84,17 @@ def answer(family=V4, tags=0, flags=SYN | ACK, damage=harm(), **more):
     return bytes([10, tags << 6]) + inner(family, flags=flags, **more) + damage
 
 
+REQUEST, ANSWER = 1, 5  # what an error quotes: what went to an endpoint last, or to a client
+
+
+def error(about=REQUEST, family=V4, tags=0, router=False, astray=False, padding=0, hops=64, traffic=0,
+          extensions=(), words=0, fragment=None, kind=0, code=0, quoted=0, check=0, damage=harm()):
+    """An ICMP error. kind: 0-4 are errors, others look like it. quoted: bytes of the packet; 0 = all."""
+    shape = tags | (4 if router else 0) | (0x18 if astray else 0) | padding << 5
+    return (bytes([14 | about << 4, shape, extra_of(family, extensions, words, fragment)])
+            + ip(family, hops, traffic, extensions) + bytes([kind | code << 3, quoted, check]) + damage)
+
+
 def wait(seconds):
     """Time that passes, as steps of the lengths there are."""
     out = b""
@@ -98,6 +109,7 @@ def change(*arguments, **more):
     return bytes([15]) + states(*arguments, **more)
 
 
+# In a byte's upper half, 1 to 7 are errors.
 SWEEP, ZERO_SUM, TURN, MOVE = (bytes([14 | which << 4]) for which in (0, 8, 10, 12))
 
 
@@ -275,6 +287,71 @@ def mtus():
         for client in (0, 9, 18, 27, 36, 45, 54, 63):
             yield from cut_up(world(shuffle=client >> 3), sizes(frontend, port, udp, client=client)[::2])
             yield from cut_up(world(shuffle=client >> 3), sizes(frontend, port, udp, client=client)[1::2])
+
+
+def errors():
+    """ICMP errors about both directions: kinds and codes, what is quoted, damage, what they say of endpoints."""
+    for family in (V4, V6):
+        header = 20 if family == V4 else 40
+        for udp in (False, True):
+            at = dict(family=family, udp=udp, port=53 if udp else 80)
+            steps = []
+            begin = world(3) + packet(**at, client=8) + answer(family)
+            for about in (REQUEST, ANSWER):
+                say = lambda **more: error(about, family, **more)
+                l3 = 14 + (20 if family == V4 else 40) + 8
+                steps += [say(kind=kind, code=code) for kind in range(8) for code in (0, 3, 4, 13)]
+                steps += [say(quoted=header + n) for n in (-1, 0, 3, 4, 7, 8, 9, 16, 17, 18, 19, 20)]
+                steps += [say(quoted=header + n, padding=p) for n in (7, 8, 16, 17, 18) for p in (1, 7)]
+                steps += [say(**one) for one in (dict(tags=1), dict(tags=2), dict(tags=3), dict(router=True),
+                                                 dict(astray=True), dict(hops=0), dict(hops=1), dict(hops=2),
+                                                 dict(words=3), dict(traffic=0xb9), dict(check=1), dict(check=255))]
+                steps += [say(fragment=one) for one in ((1, 0), (0, 1), (0, 0))]
+                if family == V6:
+                    steps += [say(extensions=(one,)) for one in (HOP_BY_HOP, DESTINATION, FRAGMENT, ROUTING_TO_GO)]
+                # Each byte of the quoted header and of its ports is another one, one at a time.
+                steps += [say(damage=harm((l3 + n, 0x11))) for n in range(header + 9)]
+                steps += [say(damage=harm((l3 + n, 0x80))) for n in (0, 6, 7, 8, 9, 10)]
+                steps += [say(damage=harm(cut=n)) for n in (1, 2, 8, 21)]
+                total = 17 if family == V4 else 19
+                steps += [say(damage=harm((total, n))) for n in (1, 2, 3, 16, 31)]
+            yield from cut_up(begin, steps)
+            # What an answer has seen, or not; the next connection; one that was told twice.
+            no, big = error(REQUEST, family), error(REQUEST, family, kind=2 if family == V6 else 0,
+                                                    code=4 if family == V4 else 0)
+            for client in (0, 1, 3, 5, 6, 8):
+                say, back = packet(**at, client=client), answer(family)
+                reset = answer(family, flags=RST | ACK)
+                codes = b"".join(packet(**at, client=client + 8 * n) + error(REQUEST, family, code=n)
+                                 for n in range(16))
+                for story in (say + no + no + say + no, say + big + no, say + back + no, say + no + back + no,
+                              say + no + reset + say + no + no, say + reset + no + say + no + reset,
+                              say + no + many(range(8, 12), **at) + no + back + no, codes + no,
+                              say + no + TURN + no + wait(61) + SWEEP + no,
+                              say + back + error(ANSWER, family) + wait(61) + SWEEP + error(ANSWER, family)):
+                    yield world(client) + story
+                    yield world(client, sources=(2, 3)) + story
+            # Options and extension headers in the quote.
+            inside = [dict(words=n) for n in (1, 2, 3)] if family == V4 else [
+                dict(extensions=e) for e in ((HOP_BY_HOP,), (DESTINATION | LONGER,), (FRAGMENT | 0x40,), (ROUTING,),
+                                             (DESTINATION,) * 7, (HOP_BY_HOP, DESTINATION | LONGER, ROUTING))]
+            for one in inside:
+                steps = [error(about, family, quoted=header + n) for about in (REQUEST, ANSWER)
+                         for n in (0, 7, 8, 11, 12, 15, 16, 17, 24, 25, 31, 32, 33, 48, 64, 65)]
+                yield from cut_up(world(3) + packet(**at, **one) + answer(family, **one), steps)
+            # Datagrams without a sum; atomic fragments that become later ones.
+            yield (world(3) + packet(**at, client=8, sum=False) + error(REQUEST, family) + answer(family, sum=False)
+                   + error(ANSWER, family) + error(ANSWER, family, quoted=header + 8))
+            if family == V6:
+                later = harm((14 + 40 + 8 + 40 + 3, 8))
+                yield (world(3) + packet(**at, client=8, extensions=(FRAGMENT | 0x40,))
+                       + error(REQUEST, family, damage=later)
+                       + answer(family, extensions=(FRAGMENT | 0x40,)) + error(ANSWER, family, damage=later))
+            # As large as the route to the client, or to the endpoint, takes.
+            for client in (5, 13):
+                for payload in (30, 50, 60, 63):
+                    yield (world(client) + packet(**at, client=client, payload=payload) + no
+                           + answer(family, payload=payload) + error(ANSWER, family))
 
 
 def many(clients, **more):
@@ -538,7 +615,7 @@ def tunnels():
 
 
 STORIES = {
-    "edge": (lengths, extensions, fragments, links, frontends, mtus, conversations, silences, ports, health, pins,
+    "edge": (lengths, extensions, fragments, links, frontends, mtus, conversations, errors, silences, ports, health, pins,
              quic, pressure),
     "target": (tunnels,),
 }

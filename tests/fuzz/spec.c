@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fairlead/hash.h"
+#include "spec_icmp.h"
 #include "spec_nat.h"
 #include "spec_slot.h"
 
@@ -138,7 +139,7 @@ struct spec_verdict spec_judge(const struct world *w, struct spec_state *s, stru
 	if (!h->is_ip)
 		return because(FL_PASS_NOT_IP);
 	if (h->part != CUT && h->proto != IPPROTO_TCP && h->proto != IPPROTO_UDP)
-		return because(FL_PASS_PROTOCOL);
+		return spec_icmp(s, h, frame, length);
 
 	if (h->part == WHOLE) {
 		v.frontend = frontend_of(w, h);

@@ -25,6 +25,7 @@ struct spec_connection {
 	uint8_t endpoint, frontend;
 	uint8_t flags[2]; /**< FL_NAT_SEEN_* of client → endpoint, and back */
 	uint32_t seen[2];
+	bool refused; /**< an ICMP error said so before any answer */
 };
 
 struct spec_pin {
@@ -49,10 +50,11 @@ struct spec_state {
 	struct spec_pin pins[SPEC_FLOWS_MAX];
 	uint32_t connection_count, pin_count;
 	struct spec_pressure pressure;
+	struct fl_answers answers[WORLD_ENDPOINTS];
 };
 
 /** What becomes of the bytes. */
-enum spec_output { UNCHANGED, REWRITTEN, WRAPPED };
+enum spec_output { UNCHANGED, REWRITTEN, WRAPPED, QUOTING };
 
 struct spec_verdict {
 	enum fl_reason reason;
@@ -65,8 +67,9 @@ struct spec_verdict {
 	bool begins; /**< it is counted as a new flow */
 	enum { NOT_COUNTED, COUNTED, COUNTED_REPLY } counted;
 	enum spec_output output;
-	struct fl_flow to; /**< REWRITTEN: how it leaves */
-	uint8_t hop;       /**< WRAPPED: row of the next hop */
+	struct fl_flow to;    /**< REWRITTEN, QUOTING: how it leaves */
+	struct headers quote; /**< QUOTING: the packet that an ICMP error quotes */
+	uint8_t hop;          /**< WRAPPED: row of the next hop */
 	uint32_t hash;
 	/* Where there is an Ethernet header to write: */
 	bool sent;

@@ -111,9 +111,8 @@ static void route(const struct headers *h, const struct fl_flow *to, struct spec
 		v->sent = true;
 }
 
-/** A packet of a connection goes to its endpoint. */
-static void deliver(
-	const struct headers *h, const struct spec_connection *c, struct spec_verdict *v)
+/** A packet leaves for the endpoint of a connection. */
+static void leave(const struct headers *h, const struct spec_connection *c, struct spec_verdict *v)
 {
 	const struct world_endpoint *e = &world_endpoints[c->endpoint];
 	const struct world_hop *hop = &world_hops[e->hop];
@@ -136,10 +135,18 @@ static void deliver(
 		v->ifindex = hop->ifindex;
 		v->sent = true;
 	}
-	if (v->sent) {
-		v->output = REWRITTEN;
-		v->counted = COUNTED;
-	}
+}
+
+/** A packet of a connection goes to its endpoint. */
+static void deliver(struct spec_state *s, const struct headers *h, const struct spec_connection *c,
+	struct spec_verdict *v)
+{
+	leave(h, c, v);
+	if (!v->sent)
+		return;
+	v->output = REWRITTEN;
+	v->counted = COUNTED;
+	s->answers[c->endpoint].openings += v->begins && h->proto == IPPROTO_TCP;
 }
 
 /** Begin a connection at the endpoint of the slot; its source is not known yet. */
@@ -207,10 +214,11 @@ struct spec_verdict spec_nat_forward(
 			return begin(w, s, h, v);
 		}
 		c->flags[0] = c->flags[1] = 0;
+		c->refused = false;
 		v.begins = true;
 	}
 	see(w, c, 0, h->tcp_flags);
-	deliver(h, c, &v);
+	deliver(s, h, c, &v);
 	return v;
 }
 
@@ -241,8 +249,20 @@ const char *spec_source(const struct world *w, struct spec_state *s, const struc
 		return "a source that another connection has";
 	c->forward = *forward;
 	c->used = true;
-	deliver(h, c, v);
+	deliver(s, h, c, v);
 	return NULL;
+}
+
+/** The first answer to an opening. */
+static void count_answer(
+	struct fl_answers *answers, const struct headers *h, const struct spec_connection *c)
+{
+	if (h->proto == IPPROTO_UDP)
+		answers->udp_refused = 0;
+	else if (!(h->tcp_flags & 4))
+		answers->answered++;
+	else
+		answers->refused += !c->refused;
 }
 
 struct spec_verdict spec_nat_reply(const struct world *w, struct spec_state *s, struct headers *h,
@@ -262,6 +282,8 @@ struct spec_verdict spec_nat_reply(const struct world *w, struct spec_state *s, 
 		v.reason = FL_DROP_TTL;
 		return v;
 	}
+	if (!c->flags[1])
+		count_answer(&s->answers[c->endpoint], h, c);
 	see(w, c, 1, h->tcp_flags);
 	v.endpoint = c->endpoint;
 	v.frontend = c->frontend;
@@ -273,6 +295,41 @@ struct spec_verdict spec_nat_reply(const struct world *w, struct spec_state *s, 
 		v.counted = COUNTED_REPLY;
 	}
 	return v;
+}
+
+struct spec_found spec_nat_quoted(struct spec_state *s, const struct headers *quote)
+{
+	struct fl_flow sent = spec_flow(quote), answer = turned(&sent);
+	struct spec_found found = { connection_of_answer(s, &answer), true };
+
+	if (!found.connection)
+		found = (struct spec_found){ connection_of_client(s, &answer), false };
+	return found;
+}
+
+void spec_nat_refuse(struct spec_state *s, struct spec_connection *c)
+{
+	struct fl_answers *answers = &s->answers[c->endpoint];
+
+	if (c->refused || c->flags[1])
+		return;
+	c->refused = true;
+	if (c->client.proto == IPPROTO_TCP)
+		answers->refused++;
+	else
+		answers->udp_refused++;
+}
+
+void spec_nat_return(
+	const struct headers *h, const struct spec_found *found, struct spec_verdict *v)
+{
+	v->reason = FL_SENT;
+	if (!found->by_client) {
+		leave(h, found->connection, v);
+		return;
+	}
+	v->to = turned(&found->connection->client);
+	route(h, &v->to, v);
 }
 
 uint32_t spec_sweep(const struct world *w, struct spec_state *s)

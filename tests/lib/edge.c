@@ -344,6 +344,11 @@ struct fl_answers edge_answers(uint32_t endpoint)
 	return row;
 }
 
+void edge_answers_clear(uint32_t endpoint)
+{
+	bpf_map__delete_elem(edge->maps.fl_answers, &endpoint, sizeof(endpoint), 0);
+}
+
 uint32_t edge_nat_entries(void)
 {
 	uint32_t i, count = 0;

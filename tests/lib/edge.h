@@ -74,6 +74,7 @@ int edge_nat_table_new(uint32_t size);
 uint32_t edge_nat_used(uint32_t endpoint, uint8_t proto);
 /** Zeroes when nothing was opened there. */
 struct fl_answers edge_answers(uint32_t endpoint);
+void edge_answers_clear(uint32_t endpoint);
 /** Entries over all generations. */
 uint32_t edge_nat_entries(void);
 

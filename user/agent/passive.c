@@ -13,9 +13,16 @@
 /* Each is a system call or two; with more, all have their turn every few seconds. */
 #define ENDPOINTS_AT_ONCE 4096
 
+/* What is known of one endpoint. A port of TCP that nobody answers at is not made up for by one
+ * of UDP that works, so that each is judged by itself; what fails by either is left out. */
+struct watched {
+	uint32_t service; /* whose it was when this was learnt */
+	struct fl_silence tcp, udp;
+	struct fl_silence_row refused; /* of UDP */
+};
+
 struct fl_passive {
-	struct fl_silence *endpoints; /* by number */
-	uint32_t *services;           /* by number of an endpoint: whose it was then */
+	struct watched *endpoints; /* by number */
 	uint32_t limit;
 	size_t next; /* service of the snapshot whose turn it is */
 };
@@ -28,8 +35,7 @@ struct fl_passive *fl_passive_new(uint32_t endpoints)
 		return NULL;
 	passive->limit = endpoints;
 	passive->endpoints = calloc(endpoints + 1ull, sizeof(*passive->endpoints));
-	passive->services = calloc(endpoints + 1ull, sizeof(*passive->services));
-	if (!passive->endpoints || !passive->services) {
+	if (!passive->endpoints) {
 		fl_passive_free(passive);
 		return NULL;
 	}
@@ -41,7 +47,6 @@ void fl_passive_free(struct fl_passive *passive)
 	if (!passive)
 		return;
 	free(passive->endpoints);
-	free(passive->services);
 	free(passive);
 }
 
@@ -69,32 +74,47 @@ static int read_tunnel(const struct fl_agent *agent, uint32_t id, struct fl_sile
 }
 
 static int read_counts(const struct fl_agent *agent, const struct fl_service *service, uint32_t id,
-	struct fl_silence_counts *ret)
+	struct watched *watched, struct fl_silence_counts *ret_tcp)
 {
 	struct fl_answers answers = { 0 };
 	int r;
 
 	if (service->forward != FL_NAT)
-		return read_tunnel(agent, id, ret);
+		return read_tunnel(agent, id, ret_tcp);
 	r = fl_read_answers(&agent->kernel->maps, id, &answers);
 	if (r < 0)
 		return r;
-	*ret = (struct fl_silence_counts){ answers.openings, answers.answered, answers.refused };
+	*ret_tcp =
+		(struct fl_silence_counts){ answers.openings, answers.answered, answers.refused };
+	fl_silence_count_row(&watched->refused, answers.udp_refused);
 	return 0;
 }
 
 /* --------------------------------------------------------------------- verdict */
 
-/* UDP shows no openings, and a tunnel cannot tell its packets from those of TCP. */
-static bool is_watched(const struct fl_service *service)
+static bool has_proto(const struct fl_service *service, uint8_t proto)
 {
-	bool tcp = false, udp = false;
+	for (size_t i = 0; i < service->frontend_count; i++)
+		if (service->frontends[i].proto == proto)
+			return true;
+	return false;
+}
 
-	for (size_t i = 0; i < service->frontend_count; i++) {
-		tcp |= service->frontends[i].proto == IPPROTO_TCP;
-		udp |= service->frontends[i].proto == IPPROTO_UDP;
-	}
-	return tcp && (!udp || service->forward == FL_NAT);
+/* A tunnel cannot tell packets of UDP, which shows no openings, from those of TCP. */
+static bool is_tcp_watched(const struct fl_service *service)
+{
+	return has_proto(service, IPPROTO_TCP) &&
+	       (service->forward == FL_NAT || !has_proto(service, IPPROTO_UDP));
+}
+
+static bool is_udp_watched(const struct fl_service *service)
+{
+	return has_proto(service, IPPROTO_UDP) && service->forward == FL_NAT;
+}
+
+static bool is_out(const struct watched *watched)
+{
+	return fl_silence_is_out(&watched->tcp) || fl_silence_is_out(&watched->udp);
 }
 
 /* Counted once for a service, and kept while its endpoints are looked at. */
@@ -106,15 +126,14 @@ static struct fl_silence_share count_share(
 	for (size_t i = 0; i < service->endpoint_count; i++) {
 		uint32_t id = service->endpoints[i].id;
 
-		share.out +=
-			id && id <= passive->limit && fl_silence_is_out(&passive->endpoints[id]);
+		share.out += id && id <= passive->limit && is_out(&passive->endpoints[id]);
 		share.takers += fl_endpoint_takes_flows(&service->endpoints[i]);
 	}
 	return share;
 }
 
 static void say(const struct fl_service *service, const struct fl_endpoint *endpoint,
-	const struct fl_silence *silence, const char *detail)
+	const char *detail, unsigned times)
 {
 	char text[FL_SOCKET_TEXT];
 
@@ -122,51 +141,67 @@ static void say(const struct fl_service *service, const struct fl_endpoint *endp
 	if (detail)
 		fl_log(FL_LOG_WARNING, "health", "endpoint left out, nothing answers there",
 			FL_STR("service", service->name), FL_STR("endpoint", text),
-			FL_STR("detail", detail), FL_UINT("times", silence->times));
+			FL_STR("detail", detail), FL_UINT("times", times));
 	else
 		fl_log(FL_LOG_INFO, "health", "endpoint tried again",
 			FL_STR("service", service->name), FL_STR("endpoint", text));
 }
 
 static void signal_change(struct fl_agent *agent, const struct fl_service *service,
-	const struct fl_endpoint *endpoint, const struct fl_silence *silence)
+	const struct fl_endpoint *endpoint, const struct watched *watched)
 {
 	const struct fl_health_key key = { service->name, endpoint->addr, endpoint->port };
-	bool out = fl_silence_is_out(silence);
+	bool out = is_out(watched), tcp = fl_silence_is_out(&watched->tcp);
+	const struct fl_silence *silence = tcp ? &watched->tcp : &watched->udp;
 	char detail[96];
 
-	snprintf(detail, sizeof(detail), "%u openings %s, none answered", silence->fails,
-		silence->refuses ? "refused" : "unanswered");
+	snprintf(detail, sizeof(detail), "%u %s %s, none answered", silence->fails,
+		tcp ? "openings" : "flows of UDP", silence->refuses ? "refused" : "unanswered");
 	if (fl_health_set_ejected(agent->health, &key, out, out ? detail : NULL) < 0)
 		return; /* no memory for the signal: it stays as it is */
-	say(service, endpoint, silence, out ? detail : NULL);
+	say(service, endpoint, out ? detail : NULL, silence->times);
+}
+
+/* Feed what there is to be fed; what is not watched any more is forgotten. */
+static void feed(struct watched *watched, const struct fl_service *service,
+	const struct fl_silence_counts *tcp, bool spare, uint32_t now_s)
+{
+	const struct fl_silence_rules rules = { service->max_fails, service->fail_timeout_s };
+
+	if (is_tcp_watched(service))
+		fl_silence_feed(&watched->tcp, &rules, tcp, spare, now_s);
+	else
+		watched->tcp = (struct fl_silence){ 0 };
+	if (is_udp_watched(service))
+		fl_silence_feed(&watched->udp, &rules, &watched->refused.counts, spare, now_s);
+	else
+		watched->udp = (struct fl_silence){ 0 };
 }
 
 static void look_at(struct fl_passive *passive, struct fl_agent *agent,
 	const struct fl_service *service, const struct fl_endpoint *endpoint,
 	struct fl_silence_share *share, uint32_t now_s)
 {
-	const struct fl_silence_rules rules = { service->max_fails, service->fail_timeout_s };
-	struct fl_silence *silence;
-	struct fl_silence_counts counts;
-	enum fl_silence_change change;
+	struct fl_silence_counts tcp;
+	struct watched *watched;
+	bool was_out;
 
 	if (!endpoint->id || endpoint->id > passive->limit)
 		return;
-	silence = &passive->endpoints[endpoint->id];
-	if (passive->services[endpoint->id] != service->id) { /* the number was another's */
-		share->out -= fl_silence_is_out(silence);
-		*silence = (struct fl_silence){ 0 };
-		passive->services[endpoint->id] = service->id;
+	watched = &passive->endpoints[endpoint->id];
+	if (watched->service != service->id) { /* the number was another's */
+		share->out -= is_out(watched);
+		*watched = (struct watched){ .service = service->id };
 	}
-	if (read_counts(agent, service, endpoint->id, &counts) < 0)
+	if (read_counts(agent, service, endpoint->id, watched, &tcp) < 0)
 		return;
-	change = fl_silence_feed(silence, &rules, &counts,
-		fl_silence_must_spare(share, service->max_ejected_percent), now_s);
-	if (change == FL_SILENCE_SAME)
+	was_out = is_out(watched);
+	feed(watched, service, &tcp, fl_silence_must_spare(share, service->max_ejected_percent),
+		now_s);
+	if (is_out(watched) == was_out)
 		return;
-	share->out += change == FL_SILENCE_FAILS ? 1 : -1;
-	signal_change(agent, service, endpoint, silence);
+	share->out += was_out ? -1 : 1;
+	signal_change(agent, service, endpoint, watched);
 }
 
 void fl_passive_tick(struct fl_passive *passive, struct fl_agent *agent, uint32_t now_s)
@@ -181,7 +216,7 @@ void fl_passive_tick(struct fl_passive *passive, struct fl_agent *agent, uint32_
 			applied->services[passive->next++ % applied->service_count];
 		struct fl_silence_share share;
 
-		if (!is_watched(service))
+		if (!is_tcp_watched(service) && !is_udp_watched(service))
 			continue;
 		share = count_share(passive, service);
 		for (size_t i = 0; i < service->endpoint_count; i++)

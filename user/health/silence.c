@@ -10,6 +10,16 @@ bool fl_silence_is_out(const struct fl_silence *silence)
 	return silence->until_s != 0;
 }
 
+void fl_silence_count_row(struct fl_silence_row *refusals, uint32_t row)
+{
+	if (row < refusals->row) {
+		refusals->counts.answered++;
+		refusals->row = 0;
+	}
+	refusals->counts.refused += row - refusals->row;
+	refusals->row = row;
+}
+
 static void begin_window(
 	struct fl_silence *silence, const struct fl_silence_counts *counts, uint32_t now_s)
 {

@@ -9,8 +9,9 @@
  * What the edge path sees of an endpoint's health: connections that are opened towards it, and
  * whether anything comes of them.
  *
- * In nat answers pass by: an opening is answered, refused by RST, or meets silence. In
- * tunnel modes they do not, but a client that hears nothing sends nothing but openings, so
+ * In nat answers pass by: an opening is answered, refused (by RST, or by an ICMP error that says
+ * that nobody gets there), or meets silence. UDP has no openings, and silence means nothing
+ * there: its flows are answered or refused. In tunnel modes answers do not pass by, but a client that hears nothing sends nothing but openings, so
  * other packets are the sign that openings were answered.
  *
  * The conclusion is a careful one: an endpoint fails when `max_fails` openings failed within
@@ -60,6 +61,15 @@ enum fl_silence_change { FL_SILENCE_SAME, FL_SILENCE_FAILS, FL_SILENCE_TRY };
 enum fl_silence_change fl_silence_feed(struct fl_silence *silence,
 	const struct fl_silence_rules *rules, const struct fl_silence_counts *counts, bool spare,
 	uint32_t now_s);
+/**
+ * Refusals in a row, which one success sets back to 0, as running totals: how UDP is counted
+ * in `answers`. Begins zeroed.
+ */
+struct fl_silence_row {
+	uint32_t row; /**< as of the last look */
+	struct fl_silence_counts counts;
+};
+void fl_silence_count_row(struct fl_silence_row *refusals, uint32_t row);
 /** Whether it is left out. */
 bool fl_silence_is_out(const struct fl_silence *silence);
 

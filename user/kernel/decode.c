@@ -382,8 +382,9 @@ static json_t *answers_value(const struct fl_maps *maps, const void *key, const 
 	const struct fl_answers *row = value;
 
 	(void)maps, (void)key;
-	return json_pack("{sI sI sI}", "openings", (json_int_t)row->openings, "answered",
-		(json_int_t)row->answered, "refused", (json_int_t)row->refused);
+	return json_pack("{sI sI sI sI}", "openings", (json_int_t)row->openings, "answered",
+		(json_int_t)row->answered, "refused", (json_int_t)row->refused, "udp_refused",
+		(json_int_t)row->udp_refused);
 }
 
 static const struct {
