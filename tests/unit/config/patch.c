@@ -27,6 +27,7 @@ static struct fl_service *begin(void)
 	cr_assert_eq(fl_service_patch(NULL, "web", &patch, &problems, &service), 0, "%s",
 		problems.count ? problems.items[0].message : "");
 	cr_assert_eq(problems.count, 0);
+	fl_problems_done(&problems);
 	return service;
 }
 
@@ -102,6 +103,7 @@ Test(config_patch, what_is_not_mentioned_stays)
 		free(text);
 		fl_service_unref(changed);
 		fl_service_unref(service);
+		fl_problems_done(&problems);
 	}
 }
 
@@ -173,6 +175,7 @@ Test(config_patch, names_that_look_like_other_things)
 			problems.count ? problems.items[0].message : "");
 		cr_expect_str_eq(service->name, names[i]);
 		fl_service_unref(service);
+		fl_problems_done(&problems);
 	}
 }
 
@@ -207,6 +210,7 @@ Test(config_patch, endpoints_come_change_and_go)
 	fl_service_unref(other);
 	fl_service_unref(more);
 	fl_service_unref(service);
+	fl_problems_done(&problems);
 }
 
 Test(config_patch, an_endpoint_is_known_however_it_is_written)
@@ -224,6 +228,7 @@ Test(config_patch, an_endpoint_is_known_however_it_is_written)
 	fl_service_unref(two);
 	fl_service_unref(one);
 	fl_service_unref(service);
+	fl_problems_done(&problems);
 }
 
 Test(config_patch, the_last_endpoint_may_go)
@@ -242,6 +247,7 @@ Test(config_patch, the_last_endpoint_may_go)
 	fl_service_unref(none);
 	fl_service_unref(one);
 	fl_service_unref(service);
+	fl_problems_done(&problems);
 }
 
 Test(config_patch, an_endpoint_that_cannot_be)
