@@ -37,16 +37,6 @@ static int make_road(struct fl_agent *agent, char words[FL_DETAIL_MAX])
 	return refuse(words, r, failure.message);
 }
 
-static const struct fl_endpoint *find_endpoint(
-	const struct fl_service *service, const struct fl_health_key *key)
-{
-	for (size_t i = 0; service && i < service->endpoint_count; i++)
-		if (service->endpoints[i].port == key->port &&
-			fl_ip_equal(&service->endpoints[i].addr, &key->addr))
-			return &service->endpoints[i];
-	return NULL;
-}
-
 /* The first that the endpoint serves and this kind of probe can ask; one of the endpoint's own
  * family is preferred, since the source is known for that. */
 static const struct fl_frontend *find_frontend(
@@ -100,7 +90,8 @@ int fl_agent_road(void *context, const struct fl_health_key *key, struct fl_prob
 	struct fl_agent *agent = context;
 	const struct fl_service *service =
 		agent->applied ? fl_snapshot_find(agent->applied, key->service) : NULL;
-	const struct fl_endpoint *endpoint = find_endpoint(service, key);
+	const struct fl_endpoint *endpoint =
+		service ? fl_service_endpoint_at(service, &key->addr, key->port) : NULL;
 	const struct fl_frontend *frontend;
 	int r;
 

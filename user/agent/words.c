@@ -174,14 +174,7 @@ static bool exists(const struct fl_agent *agent, const struct fl_health_key *key
 	const struct fl_service *service =
 		agent->applied ? fl_snapshot_find(agent->applied, key->service) : NULL;
 
-	for (size_t i = 0; service && i < service->endpoint_count; i++) {
-		const struct fl_endpoint *endpoint = &service->endpoints[i];
-
-		if (endpoint->port == key->port &&
-			memcmp(&endpoint->addr, &key->addr, sizeof(key->addr)) == 0)
-			return true;
-	}
-	return false;
+	return service && fl_service_endpoint_at(service, &key->addr, key->port);
 }
 
 static int find(const struct fl_agent *agent, const struct fl_word_order *order,

@@ -215,11 +215,7 @@ const struct fl_endpoint *fl_endpoint_at(const struct fl_service *service, const
 
 	if (fl_socket_parse(address, false, &addr, &port) < 0)
 		return NULL;
-	for (size_t i = 0; i < service->endpoint_count; i++)
-		if (service->endpoints[i].port == port &&
-			memcmp(&service->endpoints[i].addr, &addr, sizeof(addr)) == 0)
-			return &service->endpoints[i];
-	return NULL;
+	return fl_service_endpoint_at(service, &addr, port);
 }
 
 /* The link to the endpoint's mapping, or to the end of the list. */

@@ -38,11 +38,7 @@ static const struct fl_endpoint *find(
 
 	if (!service || fl_socket_parse(socket, false, &addr, &port) < 0)
 		return NULL;
-	for (size_t i = 0; i < service->endpoint_count; i++)
-		if (service->endpoints[i].port == port &&
-			memcmp(&service->endpoints[i].addr, &addr, sizeof(addr)) == 0)
-			return &service->endpoints[i];
-	return NULL;
+	return fl_service_endpoint_at(service, &addr, port);
 }
 
 int fl_api_pins(const struct fl_view *view, const char *service, const char *endpoint,

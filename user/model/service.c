@@ -425,6 +425,16 @@ bool fl_service_uses(
 	return is_tunnel(service) && (service->cross_family || !service->family_endpoints[family]);
 }
 
+const struct fl_endpoint *fl_service_endpoint_at(
+	const struct fl_service *service, const struct fl_ip *addr, uint16_t port)
+{
+	for (size_t i = 0; i < service->endpoint_count; i++)
+		if (service->endpoints[i].port == port &&
+			fl_ip_equal(&service->endpoints[i].addr, addr))
+			return &service->endpoints[i];
+	return NULL;
+}
+
 bool fl_endpoint_takes_flows(const struct fl_endpoint *endpoint)
 {
 	return endpoint->state == FL_UP && endpoint->weight > 0;

@@ -137,6 +137,9 @@ bool fl_service_uses(const struct fl_service *service, enum fl_family family,
 	const struct fl_endpoint *endpoint);
 /** Whether it gets new flows: it is up and has a weight. */
 bool fl_endpoint_takes_flows(const struct fl_endpoint *endpoint);
+/** The endpoint of an address. @param port  as declared: 0 = the frontend's @return NULL = none */
+const struct fl_endpoint *fl_service_endpoint_at(
+	const struct fl_service *service, const struct fl_ip *addr, uint16_t port);
 /** Its weight, as long as no endpoint of its service is in its slow start; then all are
  * scaled up, so that a part of weight 1 can be told from none. What is proportional to weights
  * does not notice. */
