@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""ICMP errors through nat: clients and endpoints hear what becomes of their packets."""
+"""ICMP errors: clients and endpoints hear what becomes of their packets."""
 
 import labnet
 import pytest
-from lab import PORT, PYTHON, VIP4, VIP6, Agent, Net, service, services
+from lab import PORT, PYTHON, VIP4, VIP6, Agent, Net, service, services, start_targets
 
 SERVERS = 1
+TUNNELLED = 9000
 SMALL = 1280  # MTU of a path beyond a router
 BIG = 30000  # bytes each way, so that packets are as large as may be; the server sends them in one go
 
@@ -58,7 +59,9 @@ def agent(net):
         service("near", [f"{VIP4}:{PORT}/tcp", f"[{VIP6}]:{PORT}/tcp"],
                 [(f"{Net.server4(1)}:{PORT}", 1), (f"[{Net.server6(1)}]:{PORT}", 1)], "forward: nat"),
         service("far", [f"{VIP4}:8000/tcp", f"[{VIP6}]:8000/tcp"],
-                [(f"203.0.113.2:{PORT}", 1), (f"[2001:db8:3::2]:{PORT}", 1)], "forward: nat")))
+                [(f"203.0.113.2:{PORT}", 1), (f"[2001:db8:3::2]:{PORT}", 1)], "forward: nat"),
+        service("tunnelled", [f"{VIP4}:{TUNNELLED}/tcp", f"[{VIP6}]:{TUNNELLED}/tcp"],
+                [(f"{Net.server4(1)}:{TUNNELLED}", 1), (f"[{Net.server6(1)}]:{TUNNELLED}", 1)], "forward: ipip")))
     yield agent.start()
     agent.stop()
     agent.run_once("--detach")
@@ -91,7 +94,7 @@ def talk(net, role, address, port):
 
 
 def errors(agent):
-    return agent.reasons().get("nat_icmp", 0)
+    return agent.reasons()["icmp_error"]
 
 
 @pytest.mark.parametrize("address", [VIP4, VIP6])
@@ -113,11 +116,23 @@ def test_a_narrow_path_to_an_endpoint(net, agent):
     remove(net, "web-1", "far")
 
 
-def test_a_narrow_path_to_a_client(net, agent):
-    net.serve_one(1)
+def narrow_path_to_a_client(net, agent, port):
     behind(net, Net.CLIENT, (Net.CLIENT4, Net.CLIENT6), "remote")
     for address in (VIP4, VIP6):
         before = errors(agent)
-        assert talk(net, "remote", address, PORT) > BIG
+        assert talk(net, "remote", address, port) > BIG
         assert errors(agent) > before, "the path was not too narrow"
     remove(net, Net.CLIENT, "remote")
+
+
+def test_a_narrow_path_to_a_client(net, agent):
+    net.serve_one(1)
+    narrow_path_to_a_client(net, agent, PORT)
+
+
+def test_a_narrow_path_to_a_client_of_an_endpoint_behind_a_tunnel(net, agent):
+    start_targets(net, 1)
+    net.serve_one(1, TUNNELLED)
+    for role, links in ((Net.BALANCER, ("to-servers",)), (Net.SWITCH, ("uplink", "port-1", "br0")), ("web-1", ("eth0",))):
+        net.ip(role, *(f"link set {link} mtu 1600" for link in links))  # room for the tunnel
+    narrow_path_to_a_client(net, agent, TUNNELLED)
