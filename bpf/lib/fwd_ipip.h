@@ -142,7 +142,7 @@ static __always_inline int ipip_forward(struct pkt *p, bool explain)
 	else
 		err = ipip_wrap(p, hop, FL_IPV6);
 
-	if (!explain && (likely(!err) || err == -FL_PASS_LOCAL))
+	if (!explain && !p->quoting && (likely(!err) || err == -FL_PASS_LOCAL))
 		count_forward(p, tcp_opens(p->tcp_flags));
 	return err;
 }

@@ -311,7 +311,7 @@ static __always_inline int quic_opens(const struct pkt *p)
 /** What the packet means to pins. */
 static __always_inline enum fl_packet moving_packet(const struct pkt *p, __u8 udp)
 {
-	if (p->fragment)
+	if (p->fragment || p->quoting)
 		return FL_PACKET_QUOTE;
 	if (p->proto == IPPROTO_TCP)
 		return fl_packet_of_tcp(p->tcp_flags);
@@ -319,9 +319,10 @@ static __always_inline enum fl_packet moving_packet(const struct pkt *p, __u8 ud
 }
 
 /** What moving_decide is asked, in one word. */
-#define MOVING_ASK(ip, l4, proto, packet, family, explain, fragment)                               \
+#define MOVING_ASK(ip, l4, proto, packet, family, explain, fragment, quoting)                      \
 	((__u64)(ip) | (__u64)(l4) << 16 | (__u64)(proto) << 32 | (__u64)(packet) << 40 |          \
-		(__u64)(family) << 48 | (__u64)(explain) << 56 | (__u64)(fragment) << 57)
+		(__u64)(family) << 48 | (__u64)(explain) << 56 | (__u64)(fragment) << 57 |         \
+		(__u64)(quoting) << 58)
 #define MOVING_ASK_IP(ask)       ((__u32)(ask) & 0xff)
 #define MOVING_ASK_L4(ask)       ((__u32)((ask) >> 16) & 0x1fff)
 #define MOVING_ASK_PROTO(ask)    ((__u8)((ask) >> 32))
@@ -329,37 +330,44 @@ static __always_inline enum fl_packet moving_packet(const struct pkt *p, __u8 ud
 #define MOVING_ASK_FAMILY(ask)   ((__u8)((ask) >> 48))
 #define MOVING_ASK_EXPLAIN(ask)  ((ask) >> 56 & 1)
 #define MOVING_ASK_FRAGMENT(ask) ((ask) >> 57 & 1)
+#define MOVING_ASK_QUOTING(ask)  ((ask) >> 58 & 1)
 
 /** And what it answers. */
 #define MOVING_ENDPOINT(answer) ((__u32)(answer))
 #define MOVING_PINNED(answer)   ((answer) >> 32 & 1)
 
-/** The key of the packet's flow, from the frame. @return whether it could be read */
+/** The key of the packet's flow, from the frame; a quoted answer's headers are the flow's turned
+ * round. @return whether it could be read */
 static __always_inline bool moving_key(struct xdp_md *ctx, __u64 ask, struct fl_flow *key)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	const struct iphdr *ip = data + MOVING_ASK_IP(ask);
 	const struct ipv6hdr *ip6 = (void *)ip;
 	const __be16 *ports = data + MOVING_ASK_L4(ask);
+	struct fl_ip *first = &key->saddr, *second = &key->daddr;
 
+	if (MOVING_ASK_QUOTING(ask)) {
+		first = &key->daddr;
+		second = &key->saddr;
+	}
 	if ((void *)(ip + 1) > end)
 		return false;
 	if (MOVING_ASK_FAMILY(ask) == FL_IPV4) {
-		ip_from_ipv4(&key->saddr, ip->saddr);
-		ip_from_ipv4(&key->daddr, ip->daddr);
+		ip_from_ipv4(first, ip->saddr);
+		ip_from_ipv4(second, ip->daddr);
 	} else {
 		if ((void *)(ip6 + 1) > end)
 			return false;
-		ip_from_ipv6(&key->saddr, &ip6->saddr);
-		ip_from_ipv6(&key->daddr, &ip6->daddr);
+		ip_from_ipv6(first, &ip6->saddr);
+		ip_from_ipv6(second, &ip6->daddr);
 	}
 	key->proto = MOVING_ASK_PROTO(ask);
 	if (MOVING_ASK_FRAGMENT(ask))
 		return true;
 	if ((void *)(ports + 2) > end)
 		return false;
-	key->sport = ports[0];
-	key->dport = ports[1];
+	key->sport = MOVING_ASK_QUOTING(ask) ? ports[1] : ports[0];
+	key->dport = MOVING_ASK_QUOTING(ask) ? ports[0] : ports[1];
 	return true;
 }
 
@@ -393,9 +401,11 @@ __noinline __u64 moving_decide(
 static __always_inline void moving_select(struct pkt *p, __u32 index, bool explain)
 {
 	void *data = (void *)(long)p->ctx->data;
+	__u32 ip = p->quoting ? p->quote_ip : (__u32)(p->ip - data);
+	__u32 l4 = p->quoting ? p->quote_l4 : (__u32)(p->l4 - data);
 	__u64 answer = moving_decide(p->ctx,
-		MOVING_ASK((__u32)(p->ip - data), (__u32)(p->l4 - data), p->proto,
-			moving_packet(p, p->udp), p->family, explain, p->fragment),
+		MOVING_ASK(ip, l4, p->proto, moving_packet(p, p->udp), p->family, explain,
+			p->fragment, p->quoting),
 		index, p->hash, p->service);
 
 	p->endpoint = MOVING_ENDPOINT(answer);

@@ -36,11 +36,13 @@ struct nat_icmp {
 	__u32 service; /**< set, as are the next ones; 0 = the error is about no flow of nat */
 	__u32 frontend;
 	__u32 endpoint;
-	int action;    /**< XDP action when it is sent */
-	__u8 family;   /**< enum fl_family */
-	__u8 tags;     /**< VLAN tags before it */
-	__u8 explain;  /**< decide, but change nothing */
-	__u8 is_reply; /**< set: it comes from the endpoint's side */
+	int action;         /**< XDP action when it is sent */
+	__u8 family;        /**< enum fl_family */
+	__u8 tags;          /**< VLAN tags before it */
+	__u8 explain;       /**< decide, but change nothing */
+	__u8 is_reply;      /**< set: it comes from the endpoint's side */
+	__u8 is_for_sender; /**< set: it quotes a packet, and is for whoever sent that */
+	__u8 pad[3];
 };
 
 /* Each CPU has one, since the stack has no room for it. A CPU runs one program at a time. */
@@ -103,14 +105,23 @@ static __always_inline void icmp_signal(
 		i->endpoint, i->answer.proto == IPPROTO_TCP ? ANSWER_REFUSED : ANSWER_UDP_REFUSED);
 }
 
-/** Find the flow of the quoted packet. @return 0 or a negative reason */
-static __noinline int icmp_match(struct xdp_md *ctx, struct nat_icmp *i)
+/**
+ * Find the flow of nat that the quoted packet belongs to. A global function, as nat_icmp_send
+ * is, so that the verifier walks through each once. Question and answer are this CPU's struct
+ * nat_icmp; the packet stays as it is.
+ * @return 0 or a negative reason; FL_PASS_PROTOCOL: it is about none
+ */
+__noinline int nat_icmp_find(struct xdp_md *ctx)
 {
-	const struct icmp_header *icmp = quote_at(ctx, i->quote.icmp);
+	struct nat_icmp *i = icmp_scratch();
+	const struct icmp_header *icmp;
 	struct fl_nat_entry *entry;
 	__u8 type, code;
 	int err;
 
+	if (!i)
+		return -FL_DROP_INTERNAL;
+	icmp = quote_at(ctx, i->quote.icmp);
 	if ((void *)(icmp + 1) > (void *)(long)ctx->data_end)
 		return -FL_PASS_PROTOCOL;
 	type = icmp->type;
@@ -121,6 +132,7 @@ static __noinline int icmp_match(struct xdp_md *ctx, struct nat_icmp *i)
 	err = icmp_check_outer(ctx, i);
 	if (err == -FL_PASS_PROTOCOL)
 		return err;
+	i->is_for_sender = true;
 	entry = nat_find(&i->answer);
 	if (!entry)
 		return -FL_PASS_PROTOCOL;
@@ -168,12 +180,11 @@ static __always_inline int icmp_hop(const struct pkt *p, struct nat_icmp *i)
 }
 
 /**
- * Send an error on, to whom it concerns. A global function, so that the verifier walks
- * through it once. Question and answer are this CPU's struct nat_icmp. It may move the start
- * of the frame: nothing that pointed into that is of use afterwards.
- * @return a negative reason; FL_PASS_PROTOCOL: it is not about a flow of nat, and unchanged
+ * Translate an error whose flow was found, and send it on. It may move the start of the frame:
+ * nothing that pointed into that is of use afterwards.
+ * @return a negative reason
  */
-__noinline int nat_icmp(struct xdp_md *ctx)
+__noinline int nat_icmp_send(struct xdp_md *ctx)
 {
 	struct pkt p = { .ctx = ctx, .action = XDP_TX };
 	struct nat_icmp *i = icmp_scratch();
@@ -181,11 +192,6 @@ __noinline int nat_icmp(struct xdp_md *ctx)
 
 	if (!i)
 		return -FL_DROP_INTERNAL;
-	err = icmp_match(ctx, i);
-	if (err)
-		return err;
-	if (i->explain)
-		return -FL_SENT_ICMP;
 	p.family = i->family;
 	p.tags = i->tags;
 	p.ip_len = i->ip_len;
@@ -214,17 +220,9 @@ static __always_inline bool icmp_is_plain(const struct pkt *p)
 	return ((const struct ipv6hdr *)p->ip)->nexthdr == IPPROTO_ICMPV6;
 }
 
-/** A packet that is neither TCP nor UDP: perhaps an error about one that was. */
-static __always_inline int icmp_forward(struct pkt *p, bool explain)
+/** Put the question. */
+static __always_inline void icmp_ask(const struct pkt *p, struct nat_icmp *i, bool explain)
 {
-	struct nat_icmp *i;
-	int err;
-
-	if (!icmp_is_plain(p))
-		return -FL_PASS_PROTOCOL;
-	i = icmp_scratch();
-	if (!i)
-		return -FL_DROP_INTERNAL;
 	i->ip = p->ip - (void *)(long)p->ctx->data;
 	i->ip_len = p->ip_len;
 	i->quote.icmp = i->ip + (__u32)(p->l4 - p->ip);
@@ -232,12 +230,6 @@ static __always_inline int icmp_forward(struct pkt *p, bool explain)
 	i->family = p->family;
 	i->tags = p->tags;
 	i->explain = explain;
+	i->is_for_sender = false;
 	i->service = i->frontend = i->endpoint = 0;
-	err = nat_icmp(p->ctx);
-	p->service = i->service;
-	p->frontend = i->frontend;
-	p->endpoint = i->endpoint;
-	p->pinned = i->endpoint != 0;
-	p->action = i->action;
-	return err;
 }

@@ -73,6 +73,9 @@ struct pkt {
 	__u8 udp;     /**< enum fl_udp */
 	__u8 pinned;
 	__u8 fragment; /**< the hash is of addresses and protocol alone */
+	__u8 quoting; /**< an ICMP error: its flow is the one that it quotes, see quote_ip, quote_l4 */
+	__u32 quote_ip; /**< where the quoted headers begin in the frame */
+	__u32 quote_l4;
 
 	const struct fl_endpoint_row *to;
 	__u32 slot; /**< within the table */

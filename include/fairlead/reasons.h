@@ -44,8 +44,7 @@
 	X(FL_PASS_EXEMPT, PASS, "exempt", "the agent itself called, left to the stack")            \
 	X(FL_PASS_SOURCE, PASS, "source",                                                          \
 		"bound to a source that cannot reach the endpoint, left to the stack")             \
-	X(FL_SENT_ICMP, SENT, "nat_icmp",                                                          \
-		"ICMP error about a packet of nat, sent to whom it concerns")
+	X(FL_SENT_ICMP, SENT, "icmp_error", "ICMP error about a flow, sent to whom it concerns")
 
 /* New ones stand last: numbers are rows of a map that outlives the agent. */
 #define FL_REASON_ENUM(symbol, action, name, text) symbol,

@@ -247,10 +247,17 @@ def judge_reply(before, after):
         judge_nat(before, after, True)
 
 
+def judge_icmp(before, after):
+    if is_tunnel(after):
+        judge_tunnel(before, after)
+    else:
+        judge_error(before, after)
+
+
 JUDGES = {
     "decapsulated": judge_decapsulated,
     "forwarded": judge_forward,
-    "nat_icmp": judge_error,
+    "icmp_error": judge_icmp,
     "reply": lambda before, after: judge_nat(before, after, True),
     "neighbour": judge_reply,
 }

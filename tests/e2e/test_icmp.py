@@ -1,109 +1,138 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""What the network says of packets of nat flows reaches who sent them, and is heard by the agent."""
+"""ICMP errors: clients and endpoints hear what becomes of their packets."""
 
-import subprocess
-
+import labnet
 import pytest
-from lab import PATIENCE_S, PORT, VIP4, VIP6, Agent, endpoints4, endpoints6, service, services, wait_until
+from lab import PORT, PYTHON, VIP4, VIP6, Agent, Net, service, services, start_targets
 
-pytestmark = pytest.mark.sanitised
-CLOSED = PORT + 1
+SERVERS = 1
+TUNNELLED = 9000
+SMALL = 1280  # MTU of a path beyond a router
+BIG = 30000  # bytes each way, so that packets are as large as may be; the server sends them in one go
 
+# Addresses of the hosts beyond the routers.
+BEHIND = {4: ("203.0.113.1/24", "203.0.113.2/24"), 6: ("2001:db8:3::1/64", "2001:db8:3::2/64")}
 
-@pytest.fixture(scope="module")
-def agent(net):
-    net.serve(2)
-    return Agent(net).start()
-
-
-def declare(agent, *texts):
-    wanted = agent.cli("status")["generation"] + 1
-    agent.declare("web.yaml", services(*texts))
-    wait_until(lambda: agent.cli("status")["generation"] >= wanted, "it is applied")
-
-
-def client(net, code, *arguments):
-    """Python in the client's namespace; what it printed."""
-    done = subprocess.run(net.inside(net.CLIENT, ["/usr/bin/python3", "-c", code, *arguments]),
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S,
-                          check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-ASK_DATAGRAM = """
+# Datagrams to a port until something comes back: what a connected socket hears of it.
+KNOCK = """
 import socket, sys
 s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(1)
 s.connect((sys.argv[1], int(sys.argv[2])))
-for i in range(20):
-    s.send(b"c1 hello")
+said = "silence"
+for _ in range(30):
     try:
-        print(s.recv(100).decode())
-        break
+        s.send(b"hello")
+        s.recv(100)
+        said = "answered"
+    except ConnectionRefusedError:
+        said = "refused"
     except TimeoutError:
-        pass  # the first one may be what finds the way
-    except OSError as e:
-        print(type(e).__name__)
-        break
+        continue  # the balancer looks for its endpoint, perhaps
+    break
+print(said)
 """
 
-
-@pytest.mark.parametrize("vip, endpoints", [(VIP4, endpoints4), (VIP6, endpoints6)])
-def test_a_datagram_for_a_closed_port_is_refused_at_once(net, agent, vip, endpoints):
-    host = f"[{vip}]" if ":" in vip else vip
-    declare(agent, service("dns", [f"{host}:{PORT}/udp"], endpoints({1: 1}, CLOSED), "forward: nat"))
-    before = agent.reasons()["nat_icmp"]
-    assert client(net, ASK_DATAGRAM, vip, str(PORT)) == "ConnectionRefusedError"
-    assert agent.reasons()["nat_icmp"] == before + 1
-    declare(agent, service("dns", [f"{host}:{PORT}/udp"], endpoints({1: 1}), "forward: nat"))
-    assert client(net, ASK_DATAGRAM, vip, str(PORT)) == "web-1 c1 hello"
-
-
-def test_an_endpoint_whose_datagrams_are_refused_is_left_out(net, agent):
-    declare(agent, service("dns", [f"{VIP4}:{PORT}/udp"], [(f"192.0.2.11:{CLOSED}", 1), (f"192.0.2.12:{PORT}", 1)],
-                           "forward: nat", "max_fails: 3", "fail_timeout: 30s"))
-
-    def refused():
-        for _ in range(10):
-            client(net, ASK_DATAGRAM, VIP4, str(PORT))
-        return agent.cli("endpoint", "list", "dns")[0]
-
-    wait_until(lambda: refused()["state"] == "draining", "who refuses is left out")
-    assert "passive" in agent.cli("endpoint", "list", "dns")[0]["reason"]
-    assert {client(net, ASK_DATAGRAM, VIP4, str(PORT)) for _ in range(10)} == {"web-2 c1 hello"}
-
-
-SEND_MUCH = """
+# A long line, which the server says again (peers.py).
+TALK = """
 import socket, sys
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 10)
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)
 s.settimeout(20)
-lines = [b"c1 %d " % i + b"x" * 1000 + b"\\n" for i in range(10)]
-s.sendall(b"".join(lines))
+s.recv(100)
+s.sendall(b"c1 " + b"x" * int(sys.argv[3]) + b"\\n")
 got = b""
-while got.count(b"\\n") < 1 + len(lines):
+while not got.endswith(b"\\n"):
     more = s.recv(65536)
-    assert more
+    if not more:
+        break
     got += more
-assert all(line in got for line in lines)
-print("whole", s.getsockopt(socket.IPPROTO_IP, 14))  # IP_MTU
+print(len(got))
 """
 
 
-def test_what_is_too_big_for_the_way_is_sent_smaller(net, agent):
-    """An endpoint behind a router, whose link to it takes 1280 bytes: the client must hear of that. The
-    endpoint says (advmss) that it takes more, as one would whose own link is not the narrow one."""
-    net.ip("web-1", "link add inner type veth peer name outer")
-    net.ip("web-1", "link set outer netns " + net.netns("web-2"), "link set inner up mtu 1280",
-           "addr add 192.0.3.1/24 dev inner")
-    net.ip("web-2", "link set outer up mtu 1280", "addr add 192.0.3.2/24 dev outer",
-           "route replace 192.0.2.1/32 via 192.0.3.1 advmss 1460")
-    net.run("web-1", ["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0"])
-    net.run("web-2", ["sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0"])
-    for role, name in (("web-1", "inner"), ("web-2", "outer")):
-        net.run(role, ["ethtool", "-K", name, "tx", "off", "gso", "off", "tso", "off", "gro", "on"])
-    net.ip(net.BALANCER, "route add 192.0.3.0/24 via 192.0.2.11")
-    declare(agent, service("web", [f"{VIP4}:{PORT}/tcp"], [(f"192.0.3.2:{PORT}", 1)], "forward: nat"))
-    before = agent.reasons()["nat_icmp"]
-    assert client(net, SEND_MUCH, VIP4, str(PORT)) == "whole 1280"
-    assert agent.reasons()["nat_icmp"] > before
+@pytest.fixture(scope="module")
+def agent(net):
+    agent = Agent(net)
+    agent.declare("all.yaml", services(
+        service("closed", [f"{VIP4}:{PORT}/udp", f"[{VIP6}]:{PORT}/udp"],
+                [(f"{Net.server4(1)}:9", 1), (f"[{Net.server6(1)}]:9", 1)], "forward: nat"),
+        service("near", [f"{VIP4}:{PORT}/tcp", f"[{VIP6}]:{PORT}/tcp"],
+                [(f"{Net.server4(1)}:{PORT}", 1), (f"[{Net.server6(1)}]:{PORT}", 1)], "forward: nat"),
+        service("far", [f"{VIP4}:8000/tcp", f"[{VIP6}]:8000/tcp"],
+                [(f"203.0.113.2:{PORT}", 1), (f"[2001:db8:3::2]:{PORT}", 1)], "forward: nat"),
+        service("tunnelled", [f"{VIP4}:{TUNNELLED}/tcp", f"[{VIP6}]:{TUNNELLED}/tcp"],
+                [(f"{Net.server4(1)}:{TUNNELLED}", 1), (f"[{Net.server6(1)}]:{TUNNELLED}", 1)], "forward: ipip")))
+    yield agent.start()
+    agent.stop()
+    agent.run_once("--detach")
+
+
+def behind(net, router, gateways, name):
+    """A host beyond `router`, whose packets to it must not be larger than SMALL. The link itself could
+    carry more, and neither end knows, so that only ICMP tells."""
+    labnet.command(["ip", "netns", "add", net.netns(name)])
+    net.wire((router, "beyond"), (name, "eth0"))
+    net.addresses(router, "beyond", BEHIND[4][0], BEHIND[6][0])
+    net.addresses(name, "eth0", BEHIND[4][1], BEHIND[6][1])
+    net.ip(name, "route add default via 203.0.113.1", "route add default via 2001:db8:3::1")
+    net.run(router, ["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
+    net.ip(router, f"route add 203.0.113.2 dev beyond mtu lock {SMALL}",
+           f"route add 2001:db8:3::2 dev beyond mtu lock {SMALL}")
+    net.ip(Net.BALANCER, f"route add 203.0.113.0/24 via {gateways[0]}",
+           f"route add 2001:db8:3::/64 via {gateways[1]}")
+
+
+def remove(net, router, name):
+    net.ip(Net.BALANCER, "route del 203.0.113.0/24", "route del 2001:db8:3::/64")
+    net.ip(router, "link del beyond")
+    labnet.command(["ip", "netns", "delete", net.netns(name)])
+
+
+def talk(net, role, address, port):
+    """How many bytes come back of those that were sent."""
+    return int(net.run(role, [PYTHON, "-c", TALK, address, port, BIG]))
+
+
+def errors(agent):
+    return agent.reasons()["icmp_error"]
+
+
+@pytest.mark.parametrize("address", [VIP4, VIP6])
+def test_a_closed_port_refuses_datagrams(net, agent, address):
+    before = errors(agent)
+    assert net.run(Net.CLIENT, [PYTHON, "-c", KNOCK, address, PORT]) == "refused\n"
+    assert errors(agent) > before
+
+
+def test_a_narrow_path_to_an_endpoint(net, agent):
+    behind(net, "web-1", (Net.server4(1), Net.server6(1)), "far")
+    server = net.peer("far", "serve", "far", PORT)
+    for address in (VIP4, VIP6):
+        before = errors(agent)
+        assert talk(net, Net.CLIENT, address, 8000) > BIG
+        assert errors(agent) > before, "the path was not too narrow"
+    server.kill()
+    server.wait()
+    remove(net, "web-1", "far")
+
+
+def narrow_path_to_a_client(net, agent, port):
+    behind(net, Net.CLIENT, (Net.CLIENT4, Net.CLIENT6), "remote")
+    for address in (VIP4, VIP6):
+        before = errors(agent)
+        assert talk(net, "remote", address, port) > BIG
+        assert errors(agent) > before, "the path was not too narrow"
+    remove(net, Net.CLIENT, "remote")
+
+
+def test_a_narrow_path_to_a_client(net, agent):
+    net.serve_one(1)
+    narrow_path_to_a_client(net, agent, PORT)
+
+
+def test_a_narrow_path_to_a_client_of_an_endpoint_behind_a_tunnel(net, agent):
+    start_targets(net, 1)
+    net.serve_one(1, TUNNELLED)
+    for role, links in ((Net.BALANCER, ("to-servers",)), (Net.SWITCH, ("uplink", "port-1", "br0")), ("web-1", ("eth0",))):
+        net.ip(role, *(f"link set {link} mtu 1600" for link in links))  # room for the tunnel
+    narrow_path_to_a_client(net, agent, TUNNELLED)

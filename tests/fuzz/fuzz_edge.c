@@ -231,6 +231,32 @@ static void keep_quotable(const struct spec_verdict *v, const struct headers *h)
 	q->flow = v->to;
 }
 
+static void swap(uint8_t *a, uint8_t *b, uint32_t length)
+{
+	uint8_t kept[16];
+
+	memcpy(kept, a, length);
+	memcpy(a, b, length);
+	memcpy(b, kept, length);
+}
+
+/** An endpoint behind a tunnel answers its client by another way: the packet turned round stands
+ * for that answer. */
+static void keep_answer(const uint8_t *frame, uint32_t length, const struct headers *h)
+{
+	uint32_t size = h->family == FL_IPV4 ? 4 : 16, at = h->family == FL_IPV4 ? 12 : 8;
+	struct quotable *q = &quotables[1];
+	uint8_t *ports = q->bytes + h->l4 - h->l3;
+
+	if (h->part != WHOLE || (h->proto != IPPROTO_TCP && h->proto != IPPROTO_UDP))
+		return;
+	q->length = length - h->l3;
+	memcpy(q->bytes, frame + h->l3, q->length);
+	swap(q->bytes + at, q->bytes + at + size, size);
+	swap(ports, ports + 2, 2);
+	q->flow = (struct fl_flow){ .saddr = h->daddr, .daddr = h->saddr };
+}
+
 /** Keep a datagram that was rewritten, and the sum that it left with. */
 static void keep_datagram(const uint8_t *frame, uint32_t length, const struct headers *h)
 {
@@ -293,6 +319,8 @@ static void run_packet(const uint8_t *frame, uint32_t length)
 		keep_datagram(frame, length, &h);
 		keep_quotable(&v, &h);
 	}
+	if (v.output == WRAPPED)
+		keep_answer(frame, length, &h);
 	if (v.reason == FL_SENT && v.output == REWRITTEN)
 		last = v.to;
 }

@@ -354,6 +354,28 @@ def errors():
                            + answer(family, payload=payload) + error(ANSWER, family))
 
 
+def tunnel_errors():
+    """ICMP errors about answers of endpoints behind tunnels: in slots at rest and in moving ones."""
+    for family in (V4, V6):
+        header = 20 if family == V4 else 40
+        for frontend, port, udp in TUNNELS + ((3, 80, False), (3, 443, True), (4, 443, True), (5, 80, False)):
+            for shuffle in (0, 5):
+                steps = []
+                for client in range(0, 256, 13):
+                    steps.append(packet(family=family, frontend=frontend, port=port, udp=udp, client=client)
+                                 + error(ANSWER, family) + error(ANSWER, family, quoted=header + 8, tags=client & 3)
+                                 + error(ANSWER, family, hops=(0, 1, 2, 64)[client & 3], traffic=client, router=True))
+                    # Of a flow that was never seen: another port of the client.
+                    steps.append(error(ANSWER, family, damage=harm((14 + header + 8 + header + 3, 1))))
+                steps += [error(ANSWER, family, kind=kind) for kind in range(8)]
+                steps += [error(ANSWER, family, damage=harm((14 + header + 8 + header + n, 9))) for n in range(4)]
+                yield from cut_up(world(shuffle), steps, 20)
+                yield from cut_up(world(shuffle, headroom=4), steps[:30], 20)
+                for state in (DRAINING, DOWN):
+                    yield from cut_up(world(shuffle), [steps[0] + change(others=state, shuffle=shuffle + 1) + steps[2]
+                                                       + MOVE + error(ANSWER, family)])
+
+
 def many(clients, **more):
     return b"".join(packet(client=client, **more) for client in clients)
 
@@ -615,7 +637,7 @@ def tunnels():
 
 
 STORIES = {
-    "edge": (lengths, extensions, fragments, links, frontends, mtus, conversations, errors, silences, ports, health, pins,
+    "edge": (lengths, extensions, fragments, links, frontends, mtus, conversations, errors, tunnel_errors, silences, ports, health, pins,
              quic, pressure),
     "target": (tunnels,),
 }

@@ -129,6 +129,41 @@ static void judge_tunnel(const struct world *w, const struct headers *h, struct 
 		v->counted = COUNTED;
 }
 
+/** Wrap a packet of a flow whose service has a tunnel, once its slot was read. */
+static void choose_and_wrap(const struct world *w, struct spec_state *s, const struct headers *h,
+	const struct headers *flow, const uint8_t *frame, uint32_t length, struct spec_verdict *v)
+{
+	spec_slot_choose(w, s, flow, frame, length, v);
+	if (w->state[v->endpoint] != FL_UP && w->state[v->endpoint] != FL_DRAINING)
+		v->reason = FL_DROP_NO_ENDPOINT;
+	else
+		judge_tunnel(w, h, v);
+}
+
+/** Neither TCP nor UDP: an ICMP error, perhaps, of nat or about an answer of an endpoint behind a
+ * tunnel. */
+static struct spec_verdict judge_other(const struct world *w, struct spec_state *s,
+	const struct headers *h, const uint8_t *frame, uint32_t length)
+{
+	struct headers flow = { .readable = false };
+	struct spec_verdict v = spec_icmp(s, h, frame, length, &flow);
+
+	if (!flow.readable)
+		return v;
+	v.frontend = frontend_of(w, &flow);
+	v.service = v.frontend ? service_of(w, v.frontend) : 0;
+	if (!world_services[v.service].in_use || world_services[v.service].forward != FL_IPIP)
+		return because(FL_PASS_PROTOCOL);
+	if (!world_services[v.service].has_table)
+		return because(FL_DROP_NO_TABLE);
+	v.hash = hash_of(w, &flow);
+	choose_and_wrap(w, s, h, &flow, frame, length, &v);
+	v.counted = NOT_COUNTED;
+	if (v.reason == FL_SENT)
+		v.reason = FL_SENT_ICMP;
+	return v;
+}
+
 struct spec_verdict spec_judge(const struct world *w, struct spec_state *s, struct headers *h,
 	const uint8_t *frame, uint32_t length)
 {
@@ -139,7 +174,7 @@ struct spec_verdict spec_judge(const struct world *w, struct spec_state *s, stru
 	if (!h->is_ip)
 		return because(FL_PASS_NOT_IP);
 	if (h->part != CUT && h->proto != IPPROTO_TCP && h->proto != IPPROTO_UDP)
-		return spec_icmp(s, h, frame, length);
+		return judge_other(w, s, h, frame, length);
 
 	if (h->part == WHOLE) {
 		v.frontend = frontend_of(w, h);
@@ -163,10 +198,6 @@ struct spec_verdict spec_judge(const struct world *w, struct spec_state *s, stru
 	}
 	if (!world_services[v.service].has_table)
 		return because(FL_DROP_NO_TABLE);
-	spec_slot_choose(w, s, h, frame, length, &v);
-	if (w->state[v.endpoint] != FL_UP && w->state[v.endpoint] != FL_DRAINING)
-		v.reason = FL_DROP_NO_ENDPOINT;
-	else
-		judge_tunnel(w, h, &v);
+	choose_and_wrap(w, s, h, h, frame, length, &v);
 	return v;
 }

@@ -45,8 +45,21 @@ static bool read_quote(
 	       (ret->proto == IPPROTO_TCP || ret->proto == IPPROTO_UDP) && ret->l4 + 8 <= end;
 }
 
-struct spec_verdict spec_icmp(
-	struct spec_state *s, const struct headers *h, const uint8_t *frame, uint32_t length)
+/** What the quoted packet answers. */
+static struct headers turn(const struct headers *quote)
+{
+	return (struct headers){ .readable = true,
+		.family = quote->family,
+		.proto = quote->proto,
+		.part = FIRST_FRAGMENT, /* which leaves no trace */
+		.saddr = quote->daddr,
+		.daddr = quote->saddr,
+		.sport = quote->dport,
+		.dport = quote->sport };
+}
+
+struct spec_verdict spec_icmp(struct spec_state *s, const struct headers *h, const uint8_t *frame,
+	uint32_t length, struct headers *flow)
 {
 	struct spec_verdict v = { .reason = FL_PASS_PROTOCOL };
 	struct headers quote;
@@ -56,8 +69,10 @@ struct spec_verdict spec_icmp(
 		memcmp(&h->daddr, &quote.saddr, sizeof(h->daddr)) != 0)
 		return v;
 	found = spec_nat_quoted(s, &quote);
-	if (!found.connection)
+	if (!found.connection) {
+		*flow = turn(&quote);
 		return v;
+	}
 	v.endpoint = found.connection->endpoint;
 	if (h->hops < 2) {
 		v.reason = FL_DROP_TTL;
@@ -71,6 +86,5 @@ struct spec_verdict spec_icmp(
 	if (v.sent || v.reason == FL_PASS_NEIGHBOUR)
 		v.output = QUOTING;
 	v.quote = quote;
-	v.counted = NOT_COUNTED;
 	return v;
 }
