@@ -4,7 +4,7 @@
  * Probes that take the road of the data: a probe of a tunnelled service is a socket of the agent
  * that connects to the service's frontend, with a mark that says which endpoint is meant. A rule
  * of the agent leads marked packets out by `lo`, where this program puts them into the tunnel to
- * that endpoint, with the header that the edge path would give them (fwd_ipip.h). Answers come
+ * that endpoint, with the header that the edge path would give them (tunnel.h). Answers come
  * from the endpoint straight to the node's own address, and are nothing special.
  *
  * The idea is Katran's (healthchecking_ipip). What has no mark of ours is looked at no further.
@@ -18,20 +18,11 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "fairlead/csum.h"
 #include "lib/maps.h"
 #include "lib/packet.h"
+#include "lib/tunnel.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-#define TUNNEL_HOPS 64
-
-/** Of the packet that the probe sends. */
-struct inner {
-	__u8 proto; /**< as a next header */
-	__u8 class; /**< traffic class */
-	__u32 length;
-};
 
 static __always_inline int read_inner(struct __sk_buff *skb, struct inner *ret)
 {
@@ -59,27 +50,15 @@ static __always_inline int wrap_ipv4(struct __sk_buff *skb, const struct fl_endp
 {
 	struct {
 		struct ethhdr eth;
-		__u32 word[5];
+		struct iphdr ip;
 	} __attribute__((packed)) head;
-	__u32 word[5];
-	__u64 sum = 0;
+	struct iphdr ip;
 
-	if (bpf_skb_adjust_room(
-		    skb, sizeof(struct iphdr), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4))
+	if (bpf_skb_adjust_room(skb, sizeof(ip), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4))
 		return TC_ACT_SHOT;
-	word[0] = bpf_htonl(
-		0x45000000u | (__u32)inner->class << 16 | (inner->length + sizeof(struct iphdr)));
-	word[1] = bpf_htonl(0x4000); /* no identification; don't fragment */
-	word[2] = bpf_htonl((__u32)TUNNEL_HOPS << 24 | (__u32)inner->proto << 16);
-	word[3] = hop->src.word[3];
-	word[4] = endpoint->addr.word[3];
-#pragma unroll
-	for (int i = 0; i < 5; i++)
-		sum += word[i];
-	word[2] |= (__u32)(__u16)~fl_csum_fold(sum)
-		   << (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 16 : 0);
+	outer_ipv4(&ip, inner, hop->src.word[3], endpoint->addr.word[3]);
 	write_macs(&head.eth, hop, bpf_htons(ETH_P_IP));
-	__builtin_memcpy(head.word, word, sizeof(word));
+	head.ip = ip;
 	if (bpf_skb_store_bytes(skb, 0, &head, sizeof(head), 0))
 		return TC_ACT_SHOT;
 	return bpf_redirect(hop->ifindex, 0);
@@ -90,18 +69,15 @@ static __always_inline int wrap_ipv6(struct __sk_buff *skb, const struct fl_endp
 {
 	struct {
 		struct ethhdr eth;
-		__u32 word[2];
-		struct fl_ip saddr, daddr;
+		struct ipv6hdr ip;
 	} __attribute__((packed)) head;
+	struct ipv6hdr ip;
 
-	if (bpf_skb_adjust_room(
-		    skb, sizeof(struct ipv6hdr), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6))
+	if (bpf_skb_adjust_room(skb, sizeof(ip), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6))
 		return TC_ACT_SHOT;
+	outer_ipv6(&ip, inner, &hop->src, hop->src.word[3], &endpoint->addr, 0);
 	write_macs(&head.eth, hop, bpf_htons(ETH_P_IPV6));
-	head.word[0] = bpf_htonl(0x60000000u | (__u32)inner->class << 20);
-	head.word[1] = bpf_htonl(inner->length << 16 | (__u32)inner->proto << 8 | TUNNEL_HOPS);
-	head.saddr = hop->src;
-	head.daddr = endpoint->addr;
+	head.ip = ip;
 	if (bpf_skb_store_bytes(skb, 0, &head, sizeof(head), 0))
 		return TC_ACT_SHOT;
 	return bpf_redirect(hop->ifindex, 0);

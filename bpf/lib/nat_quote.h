@@ -3,6 +3,7 @@
 
 #include "fairlead/csum.h"
 #include "lib/flow.h"
+#include "lib/nat_rewrite.h"
 #include "lib/packet.h"
 #include "lib/parse.h"
 
@@ -116,12 +117,9 @@ static __always_inline bool quote_read(
 static __always_inline __u64 quote_rewrite_ipv4(
 	struct iphdr *ip, const struct fl_flow *to, __u64 *icmp_delta)
 {
-	__u64 delta = fl_csum_replace(0, ip->saddr, to->daddr.word[3]);
+	__u64 delta = readdress_ipv4(ip, to->daddr.word[3], to->saddr.word[3]);
 	__u16 before = ip->check;
 
-	delta = fl_csum_replace(delta, ip->daddr, to->saddr.word[3]);
-	ip->saddr = to->daddr.word[3];
-	ip->daddr = to->saddr.word[3];
 	ip->check = fl_csum_update(before, delta);
 	*icmp_delta += fl_csum_replace(delta, before, ip->check);
 	return delta;
@@ -130,17 +128,8 @@ static __always_inline __u64 quote_rewrite_ipv4(
 static __always_inline __u64 quote_rewrite_ipv6(
 	struct ipv6hdr *ip, const struct fl_flow *to, __u64 *icmp_delta)
 {
-	__be32 *saddr = ip->saddr.in6_u.u6_addr32, *daddr = ip->daddr.in6_u.u6_addr32;
-	__u64 delta = 0;
-	int i;
+	__u64 delta = readdress_ipv6(ip, &to->daddr, &to->saddr);
 
-#pragma unroll
-	for (i = 0; i < 4; i++) {
-		delta = fl_csum_replace(delta, saddr[i], to->daddr.word[i]);
-		delta = fl_csum_replace(delta, daddr[i], to->saddr.word[i]);
-		saddr[i] = to->daddr.word[i];
-		daddr[i] = to->saddr.word[i];
-	}
 	*icmp_delta += delta;
 	return delta;
 }

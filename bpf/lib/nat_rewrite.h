@@ -18,20 +18,21 @@ static __always_inline int hops_check(const struct pkt *p)
 	return left > 1 ? 0 : -FL_DROP_TTL;
 }
 
-static __always_inline __u64 rewrite_ipv4(struct iphdr *ip, const struct fl_flow *to)
-{
-	__u64 delta = fl_csum_replace(0, ip->saddr, to->saddr.word[3]);
-	__be16 *ttl_proto = (__be16 *)&ip->ttl, before = *ttl_proto;
+/* Give a header other addresses.
+ * @return what checksums over the old ones have to account for */
 
-	delta = fl_csum_replace(delta, ip->daddr, to->daddr.word[3]);
-	ip->saddr = to->saddr.word[3];
-	ip->daddr = to->daddr.word[3];
-	ip->ttl--;
-	ip->check = fl_csum_update(ip->check, fl_csum_replace(delta, before, *ttl_proto));
+static __always_inline __u64 readdress_ipv4(struct iphdr *ip, __be32 saddr, __be32 daddr)
+{
+	__u64 delta = fl_csum_replace(0, ip->saddr, saddr);
+
+	delta = fl_csum_replace(delta, ip->daddr, daddr);
+	ip->saddr = saddr;
+	ip->daddr = daddr;
 	return delta;
 }
 
-static __always_inline __u64 rewrite_ipv6(struct ipv6hdr *ip, const struct fl_flow *to)
+static __always_inline __u64 readdress_ipv6(
+	struct ipv6hdr *ip, const struct fl_ip *from, const struct fl_ip *to)
 {
 	__be32 *saddr = ip->saddr.in6_u.u6_addr32, *daddr = ip->daddr.in6_u.u6_addr32;
 	__u64 delta = 0;
@@ -39,13 +40,28 @@ static __always_inline __u64 rewrite_ipv6(struct ipv6hdr *ip, const struct fl_fl
 
 #pragma unroll
 	for (i = 0; i < 4; i++) {
-		delta = fl_csum_replace(delta, saddr[i], to->saddr.word[i]);
-		delta = fl_csum_replace(delta, daddr[i], to->daddr.word[i]);
-		saddr[i] = to->saddr.word[i];
-		daddr[i] = to->daddr.word[i];
+		delta = fl_csum_replace(delta, saddr[i], from->word[i]);
+		delta = fl_csum_replace(delta, daddr[i], to->word[i]);
+		saddr[i] = from->word[i];
+		daddr[i] = to->word[i];
 	}
-	ip->hop_limit--;
 	return delta;
+}
+
+static __always_inline __u64 rewrite_ipv4(struct iphdr *ip, const struct fl_flow *to)
+{
+	__be16 *ttl_proto = (__be16 *)&ip->ttl, before = *ttl_proto;
+	__u64 delta = readdress_ipv4(ip, to->saddr.word[3], to->daddr.word[3]);
+
+	ip->ttl--;
+	ip->check = fl_csum_update(ip->check, fl_csum_replace(delta, before, *ttl_proto));
+	return delta;
+}
+
+static __always_inline __u64 rewrite_ipv6(struct ipv6hdr *ip, const struct fl_flow *to)
+{
+	ip->hop_limit--;
+	return readdress_ipv6(ip, &to->saddr, &to->daddr);
 }
 
 /** Addresses, ports, hop limit and checksums. Call it after check_lengths. */

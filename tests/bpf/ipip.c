@@ -132,18 +132,6 @@ static void wrap(const struct packet *packet, const char *src, const char *dst, 
 	ret->length += inner.length - inner.ip;
 }
 
-static void compare(const char *row, const struct frame *got, const struct frame *wanted)
-{
-	uint32_t i;
-
-	cr_assert_eq(got->length, wanted->length, "%s: %u bytes, not %u", row, got->length,
-		wanted->length);
-	for (i = 0; i < wanted->length; i++)
-		cr_assert_eq(got->bytes[i], wanted->bytes[i],
-			"%s: byte %u (outer header %d) is %02x, not %02x", row, i,
-			(int)(i - wanted->ip), got->bytes[i], wanted->bytes[i]);
-}
-
 static void world(void)
 {
 	edge_world();
@@ -180,7 +168,7 @@ Test(ipip, packets)
 			cr_assert_eq(outcome.action, XDP_TX, "%s", name);
 			wrap(&rows[i].packet, outers[outer].src, outers[outer].dst,
 				rows[i].packet.tags, &wanted);
-			compare(name, &outcome.out, &wanted);
+			frame_compare(name, &outcome.out, &wanted);
 		}
 	}
 	cr_assert_eq(edge_nat_entries(), 0);
@@ -237,7 +225,7 @@ Test(ipip, next_hops)
 	edge_run_from(EDGE_LO, "out of another interface, tags stay behind", &in, &outcome);
 	cr_assert_eq(outcome.action, XDP_REDIRECT);
 	wrap(&packet, NODE, ENDPOINT_1, 0, &wanted);
-	compare("redirect", &outcome.out, &wanted);
+	frame_compare("redirect", &outcome.out, &wanted);
 
 	edge_nexthop(1, 999, NODE, 1500, 0);
 	edge_run(&in, &outcome);

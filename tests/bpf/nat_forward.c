@@ -107,16 +107,9 @@ static struct packet towards_client(const struct packet *answered, const struct 
 static void check_bytes(const char *row, const struct frame *got, const struct packet *wanted)
 {
 	struct frame expected;
-	uint32_t i;
 
 	packet_build(wanted, &expected);
-	cr_assert_eq(got->length, expected.length, "%s: %u bytes, not %u", row, got->length,
-		expected.length);
-	for (i = 0; i < expected.length; i++)
-		cr_assert_eq(got->bytes[i], expected.bytes[i],
-			"%s: byte %u (IP %d, L4 %d) is %02x, not %02x", row, i,
-			(int)(i - expected.ip), (int)(i - expected.l4), got->bytes[i],
-			expected.bytes[i]);
+	frame_compare(row, got, &expected);
 }
 
 static void run_row(const struct row *row)

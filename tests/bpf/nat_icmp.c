@@ -103,7 +103,7 @@ static void expect(const char *name, const struct frame *got, const struct icmp_
 		quote.bytes[quote.l4 + 16] = error->quote[error->quoted - 1];
 	wanted.quote = quote.bytes + quote.ip;
 	icmp_build(&wanted, &frame);
-	quote_compare(name, got, &frame);
+	frame_compare(name, got, &frame);
 }
 
 static void run_error(const struct row *row, const struct quoted *about)

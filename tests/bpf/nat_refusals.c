@@ -70,17 +70,10 @@ static void say(const struct quoted *about, uint8_t type, uint8_t code)
 
 static void reset(const struct quoted *request)
 {
-	struct packet packet = request->packet;
+	struct packet packet = quote_turned(request, RST | ACK);
 	struct outcome outcome;
-	struct tuple tuple;
 	struct frame in;
 
-	frame_tuple(&request->sent, &tuple);
-	packet.src = request->receiver;
-	packet.dst = request->sender;
-	packet.sport = tuple.dport;
-	packet.dport = tuple.sport;
-	packet.flags = RST | ACK;
 	packet_build(&packet, &in);
 	edge_run(&in, &outcome);
 	cr_assert_eq(outcome.reason, FL_SENT_REPLY);

@@ -325,3 +325,16 @@ void frame_tuple(const struct frame *frame, struct tuple *ret)
 	ret->sport = get16(frame, frame->l4);
 	ret->dport = get16(frame, frame->l4 + 2);
 }
+
+void frame_compare(const char *row, const struct frame *got, const struct frame *wanted)
+{
+	uint32_t i;
+
+	cr_assert_eq(got->length, wanted->length, "%s: %u bytes, not %u", row, got->length,
+		wanted->length);
+	for (i = 0; i < wanted->length; i++)
+		cr_assert_eq(got->bytes[i], wanted->bytes[i],
+			"%s: byte %u (IP %d, L4 %d) is %02x, not %02x", row, i,
+			(int)(i - wanted->ip), (int)(i - wanted->l4), got->bytes[i],
+			wanted->bytes[i]);
+}

@@ -71,6 +71,9 @@ struct frame {
 /** Build the bytes. Fails the test when it cannot. */
 void packet_build(const struct packet *packet, struct frame *ret);
 
+/** Byte for byte; the test fails where they differ. */
+void frame_compare(const char *row, const struct frame *got, const struct frame *wanted);
+
 /** Addresses and ports of a frame, by its bytes. */
 struct tuple {
 	char src[46], dst[46];

@@ -35,11 +35,9 @@ void quote_open(const struct packet *packet, struct quoted *ret)
 	run(packet, FL_SENT, &ret->sent);
 }
 
-void quote_answer(const struct quoted *request, struct quoted *ret)
+struct packet quote_turned(const struct quoted *request, uint8_t flags)
 {
-	const struct packet *packet = &request->packet;
-	bool ipv6 = strchr(packet->src, ':');
-	struct packet answer = *packet;
+	struct packet answer = request->packet;
 	struct tuple tuple;
 
 	frame_tuple(&request->sent, &tuple);
@@ -47,7 +45,16 @@ void quote_answer(const struct quoted *request, struct quoted *ret)
 	answer.dst = request->sender;
 	answer.sport = tuple.dport;
 	answer.dport = tuple.sport;
-	answer.flags = packet->flags ? SYN | ACK : 0;
+	answer.flags = flags;
+	return answer;
+}
+
+void quote_answer(const struct quoted *request, struct quoted *ret)
+{
+	const struct packet *packet = &request->packet;
+	bool ipv6 = strchr(packet->src, ':');
+	struct packet answer = quote_turned(request, packet->flags ? SYN | ACK : 0);
+
 	*ret = (struct quoted){ .original = answer,
 		.sender = packet->dst,
 		.receiver = packet->src,
@@ -69,17 +76,4 @@ void quote_bytes(
 
 	*ret = ip;
 	*ret_length = behind ? header + behind : frame->length - frame->ip;
-}
-
-void quote_compare(const char *row, const struct frame *got, const struct frame *wanted)
-{
-	uint32_t i;
-
-	cr_assert_eq(got->length, wanted->length, "%s: %u bytes, not %u", row, got->length,
-		wanted->length);
-	for (i = 0; i < wanted->length; i++)
-		cr_assert_eq(got->bytes[i], wanted->bytes[i],
-			"%s: byte %u (IP %d, L4 %d) is %02x, not %02x", row, i,
-			(int)(i - wanted->ip), (int)(i - wanted->l4), got->bytes[i],
-			wanted->bytes[i]);
 }

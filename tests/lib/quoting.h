@@ -25,10 +25,10 @@ struct quoted {
 
 /** A client's packet, in the world of edge_world. */
 void quote_open(const struct packet *packet, struct quoted *ret);
+/** A packet of the endpoint's, back to where the request came from. @param flags  of TCP */
+struct packet quote_turned(const struct quoted *request, uint8_t flags);
 /** What the endpoint answers to it. */
 void quote_answer(const struct quoted *request, struct quoted *ret);
 /** @param behind  bytes behind the IP header; 0 = all */
 void quote_bytes(
 	const struct frame *frame, uint32_t behind, const uint8_t **ret, uint32_t *ret_length);
-/** Byte for byte. */
-void quote_compare(const char *row, const struct frame *got, const struct frame *wanted);
