@@ -36,8 +36,7 @@ static int read_order(const struct fl_local_order *order, struct fl_local_change
 static int refuse_foreign(const struct fl_agent *agent, const struct fl_local_change *change,
 	struct fl_failure *failure)
 {
-	const struct fl_service *service =
-		agent->applied ? fl_snapshot_find(agent->applied, change->service) : NULL;
+	const struct fl_service *service = fl_snapshot_find(agent->applied, change->service);
 
 	if (!service || strcmp(service->registry, FL_LOCAL_NAME) == 0)
 		return 0;

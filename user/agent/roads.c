@@ -88,8 +88,7 @@ int fl_agent_road(void *context, const struct fl_health_key *key, struct fl_prob
 	char words[FL_DETAIL_MAX])
 {
 	struct fl_agent *agent = context;
-	const struct fl_service *service =
-		agent->applied ? fl_snapshot_find(agent->applied, key->service) : NULL;
+	const struct fl_service *service = fl_snapshot_find(agent->applied, key->service);
 	const struct fl_endpoint *endpoint =
 		service ? fl_service_endpoint_at(service, &key->addr, key->port) : NULL;
 	const struct fl_frontend *frontend;

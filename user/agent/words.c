@@ -171,8 +171,7 @@ static void describe(const struct fl_word *word, const char *because, struct fl_
 
 static bool exists(const struct fl_agent *agent, const struct fl_health_key *key)
 {
-	const struct fl_service *service =
-		agent->applied ? fl_snapshot_find(agent->applied, key->service) : NULL;
+	const struct fl_service *service = fl_snapshot_find(agent->applied, key->service);
 
 	return service && fl_service_endpoint_at(service, &key->addr, key->port);
 }

@@ -31,12 +31,12 @@ const struct fl_command fl_commands[] = {
 	{ "service", "show", "NAME", 1, 1, "one service with its endpoints",
 		fl_command_service_show, fl_show_service },
 	{ "service", "add", "NAME FRONTEND... [KEY=VALUE]...", 2, FL_CLI_ARGUMENTS_MAX,
-		"declare a service, without a file", fl_command_service_add, fl_show_local },
+		"declare a service, without a file", fl_command_service_add, fl_show_nothing },
 	{ "service", "set", "NAME [FRONTEND]... [KEY=VALUE]...", 2, FL_CLI_ARGUMENTS_MAX,
 		"change what `service add` declared; KEY= takes it back", fl_command_service_set,
-		fl_show_local },
+		fl_show_nothing },
 	{ "service", "delete", "NAME", 1, 1, "remove what `service add` declared",
-		fl_command_service_delete, fl_show_local },
+		fl_command_service_delete, fl_show_nothing },
 	{ "endpoint", "list", "[SERVICE]", 0, 1, "every endpoint, or those of one service",
 		fl_command_endpoint_list, fl_show_endpoints },
 	{ "endpoint", "drain", "SERVICE ADDRESS", 2, 2, "let old flows end, give it no new ones",
@@ -56,12 +56,13 @@ const struct fl_command fl_commands[] = {
 		fl_command_endpoint_down, fl_show_word, FL_CLI_NOTE },
 	{ "endpoint", "add", "SERVICE ADDRESS [KEY=VALUE]...", 2, FL_CLI_ARGUMENTS_MAX,
 		"to a service that `service add` declared", fl_command_endpoint_add,
-		fl_show_local },
+		fl_show_nothing },
 	{ "endpoint", "set", "SERVICE ADDRESS KEY=VALUE...", 3, FL_CLI_ARGUMENTS_MAX,
 		"change what `endpoint add` declared; KEY= takes it back", fl_command_endpoint_set,
-		fl_show_local },
-	{ "endpoint", "delete", "SERVICE ADDRESS", 2, 2, "from a service that `service add` declared",
-		fl_command_endpoint_delete, fl_show_local },
+		fl_show_nothing },
+	{ "endpoint", "delete", "SERVICE ADDRESS", 2, 2,
+		"from a service that `service add` declared", fl_command_endpoint_delete,
+		fl_show_nothing },
 	{ "status", NULL, "", 0, 0, "interfaces, registries, limits and warnings of the agent",
 		fl_command_status, fl_show_status },
 	{ "stats", NULL, "[SERVICE]", 0, 1, "packets by what became of them, and by frontend",
@@ -74,10 +75,9 @@ const struct fl_command fl_commands[] = {
 	{ "registry", "accept", "NAME", 1, 1, "let an answer pass that is held back",
 		fl_command_registry_accept, fl_show_accepted },
 	{ "heartbeat", NULL, "SERVICE ADDRESS [pass|warn|fail] [NOTE]", 2, 4,
-		"an endpoint says that it is well, or not", fl_command_heartbeat,
-		fl_show_heartbeat },
-	{ "explain", NULL, "PROTOCOL SOURCE|node[@ADDRESS] FRONTEND [new|old]", 3, 4, "where a flow goes, and why",
-		fl_command_explain, fl_show_explanation },
+		"an endpoint says that it is well, or not", fl_command_heartbeat, fl_show_nothing },
+	{ "explain", NULL, "PROTOCOL SOURCE|node[@ADDRESS] FRONTEND [new|old]", 3, 4,
+		"where a flow goes, and why", fl_command_explain, fl_show_explanation },
 	{ "plan", NULL, "FILE", 1, 1, "what a file would change, without changing it", NULL, NULL },
 	{ "doctor", NULL, "[CONFIG]", 0, 1, "what this kernel and this machine allow",
 		fl_command_doctor, fl_show_doctor },
@@ -86,6 +86,11 @@ const struct fl_command fl_commands[] = {
 	{ "top", NULL, "", 0, 0, "the busiest services, live", NULL, NULL },
 	{ NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, 0 },
 };
+
+void fl_show_nothing(json_t *value, FILE *out)
+{
+	(void)value, (void)out;
+}
 
 /* --------------------------------------------------------------------- help */
 
@@ -123,7 +128,8 @@ static void help_all(FILE *out)
 	      "what\n"
 	      "                      the agent says, else " FL_BPFFS_DEFAULT "\n"
 	      "      --wait          of endpoint drain: until it is empty\n"
-	      "      --quiet TIME    of --wait: where nobody counts connections, so long a silence\n"
+	      "      --quiet TIME    of --wait: where nobody counts connections, so long a "
+	      "silence\n"
 	      "                      means empty; default 60s\n"
 	      "      --deadline TIME of endpoint drain: after it (5m, 90s) the endpoint is down\n"
 	      "      --note TEXT     of what is said of an endpoint: why\n"

@@ -43,13 +43,13 @@ void fl_show_services(json_t *value, FILE *out);
 void fl_show_service(json_t *value, FILE *out);
 void fl_show_endpoints(json_t *value, FILE *out);
 void fl_show_word(json_t *value, FILE *out);
-void fl_show_local(json_t *value, FILE *out);
 void fl_show_status(json_t *value, FILE *out);
 void fl_show_stats(json_t *value, FILE *out);
 void fl_show_maps(json_t *value, FILE *out);
 void fl_show_registries(json_t *value, FILE *out);
 void fl_show_accepted(json_t *value, FILE *out);
-void fl_show_heartbeat(json_t *value, FILE *out);
+/** Done is done: a script wants to read nothing. */
+void fl_show_nothing(json_t *value, FILE *out);
 void fl_show_explanation(json_t *value, FILE *out);
 void fl_show_doctor(json_t *value, FILE *out);
 

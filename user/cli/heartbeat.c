@@ -24,9 +24,3 @@ FL_COMMAND(heartbeat)
 	}
 	return fl_client_post(cli->socket, path, NULL, failure, ret);
 }
-
-/* Whoever sends one every few seconds wants to read nothing. */
-void fl_show_heartbeat(json_t *value, FILE *out)
-{
-	(void)value, (void)out;
-}

@@ -17,11 +17,11 @@
 #include "core/text.h"
 
 /* "KEY: VALUE" on a line of its own, so that nobody's value reaches into the next key. */
-static int put_key(
-	const char *word, const char *equals, struct fl_text *out, struct fl_failure *failure)
+static int put_key(const char *word, struct fl_text *out, struct fl_failure *failure)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz_0123456789";
-	size_t length = (size_t)(equals - word);
+	const char *equals = strchr(word, '=');
+	size_t length = equals ? (size_t)(equals - word) : 0;
 
 	if (!length || strspn(word, letters) != length)
 		return fl_fail(failure, -EINVAL,
@@ -59,16 +59,9 @@ static int put_words(char **words, bool frontends, struct fl_text *out, struct f
 {
 	int r = frontends ? put_frontends(words, out, failure) : 0;
 
-	for (; *words && r == 0; words++) {
-		const char *equals = strchr(*words, '=');
-
-		if (equals)
-			r = put_key(*words, equals, out, failure);
-		else if (!frontends)
-			r = fl_fail(failure, -EINVAL,
-				"\"%s\" is no key and value, expected KEY=VALUE, such as weight=2",
-				*words);
-	}
+	for (; *words && r == 0; words++)
+		if (!frontends || strchr(*words, '='))
+			r = put_key(*words, out, failure);
 	fl_text_putc(out, '\0');
 	return r == 0 && out->failed ? fl_fail(failure, -ENOMEM, "out of memory") : r;
 }
@@ -123,10 +116,4 @@ FL_COMMAND(endpoint_set)
 FL_COMMAND(endpoint_delete)
 {
 	return change(cli, "delete", arguments[0], arguments[1], arguments + 2, failure, ret);
-}
-
-/* Done is done: a script wants to read nothing. */
-void fl_show_local(json_t *value, FILE *out)
-{
-	(void)value, (void)out;
 }

@@ -205,17 +205,7 @@ static bool is_same_address(const char *a, const char *b)
 
 	return fl_socket_parse(a, false, &addr, &port) == 0 &&
 	       fl_socket_parse(b, false, &other, &other_port) == 0 && port == other_port &&
-	       memcmp(&addr, &other, sizeof(addr)) == 0;
-}
-
-const struct fl_endpoint *fl_endpoint_at(const struct fl_service *service, const char *address)
-{
-	struct fl_ip addr;
-	uint16_t port;
-
-	if (fl_socket_parse(address, false, &addr, &port) < 0)
-		return NULL;
-	return fl_service_endpoint_at(service, &addr, port);
+	       fl_ip_equal(&addr, &other);
 }
 
 /* The link to the endpoint's mapping, or to the end of the list. */

@@ -37,5 +37,3 @@ int fl_endpoint_patch(const struct fl_service *old, const char *address,
 /** Without that endpoint, if it has it. @param patch  only its `registry` counts */
 int fl_endpoint_drop(const struct fl_service *old, const char *address,
 	const struct fl_patch *patch, struct fl_problems *problems, struct fl_service **ret);
-/** The endpoint of an address, as fl_endpoint_patch finds it. @return NULL = there is none */
-const struct fl_endpoint *fl_endpoint_at(const struct fl_service *service, const char *address);

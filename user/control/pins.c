@@ -31,14 +31,9 @@ static int see(void *context, const void *key, const void *value)
 static const struct fl_endpoint *find(
 	const struct fl_view *view, const char *name, const char *socket)
 {
-	const struct fl_service *service =
-		view->applied ? fl_snapshot_find(view->applied, name) : NULL;
-	struct fl_ip addr;
-	uint16_t port;
+	const struct fl_service *service = fl_snapshot_find(view->applied, name);
 
-	if (!service || fl_socket_parse(socket, false, &addr, &port) < 0)
-		return NULL;
-	return fl_service_endpoint_at(service, &addr, port);
+	return service ? fl_service_endpoint_named(service, socket) : NULL;
 }
 
 int fl_api_pins(const struct fl_view *view, const char *service, const char *endpoint,

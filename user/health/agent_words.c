@@ -99,17 +99,24 @@ enum fl_sign fl_agent_sign(const struct fl_agent_state *state)
 	return state->draining ? FL_SIGN_DRAINING : FL_SIGN_UP;
 }
 
-void fl_agent_detail(const struct fl_agent_state *state, const char *line, char *ret, size_t size)
+const char *fl_agent_sign_name(enum fl_sign sign)
 {
-	static const char *const names[] = { [FL_SIGN_DOWN] = "down",
+	static const char *const names[] = { [FL_SIGN_UP] = "up",
+		[FL_SIGN_DOWN] = "down",
 		[FL_SIGN_DRAINING] = "drain",
 		[FL_SIGN_MAINTENANCE] = "maint" };
+
+	return names[sign];
+}
+
+void fl_agent_detail(const struct fl_agent_state *state, const char *line, char *ret, size_t size)
+{
 	enum fl_sign sign = fl_agent_sign(state);
 
 	if (sign == FL_SIGN_UP)
 		snprintf(ret, size, "%s", line);
 	else
-		snprintf(ret, size, "%s%s%s", names[sign], *state->reason ? ": " : "",
+		snprintf(ret, size, "%s%s%s", fl_agent_sign_name(sign), *state->reason ? ": " : "",
 			state->reason);
 }
 

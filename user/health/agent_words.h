@@ -40,6 +40,8 @@ struct fl_agent_state {
  */
 int fl_agent_heed(struct fl_agent_state *state, const char *line);
 enum fl_sign fl_agent_sign(const struct fl_agent_state *state);
+/** The word for it: "up", "down", "drain", "maint". @param sign  as fl_agent_sign has it */
+const char *fl_agent_sign_name(enum fl_sign sign);
 /**
  * Why it is as it is, for people: "down: disk full", whatever was said of weights since; of one that
  * is up its last line.

@@ -384,13 +384,13 @@ static void aim(struct check *c, struct group *group, size_t at)
 /* Signals that are nobody's any more. @param probe  those of probes, else of the agent */
 static void take_back(const struct fl_checker *checker, const struct fl_health_key *key, bool probe)
 {
-	if (probe)
+	if (probe) {
 		fl_health_set_probe(checker->health, key, FL_SIGN_NONE, NULL);
-	if (probe)
 		fl_health_set_flapping(checker->health, key, false);
-	else
+	} else {
 		fl_health_set_agent(checker->health, key, FL_SIGN_NONE,
 			(struct fl_agent_weight)FL_AGENT_WEIGHT, NULL);
+	}
 }
 
 static struct check *new_check(struct fl_checker *checker, struct group *group, size_t at)

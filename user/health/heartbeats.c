@@ -142,8 +142,7 @@ static size_t find_endpoint(const struct fl_service *service, const struct fl_he
 static int find(const struct fl_heartbeats *h, const struct fl_health_key *key,
 	struct fl_failure *failure, struct group **ret_group, size_t *ret_at)
 {
-	struct fl_service *service =
-		h->declared ? fl_snapshot_find(h->declared, key->service) : NULL;
+	struct fl_service *service = fl_snapshot_find(h->declared, key->service);
 	char address[FL_SOCKET_TEXT];
 
 	if (!service) {

@@ -57,16 +57,12 @@ static bool find_state(const char *name, enum fl_state *ret)
 /* "agent=down,75% ", as the agent would say it; "" = it has said nothing. */
 static const char *agent_words(const struct fl_signals *signals, char ret[AGENT_ROOM])
 {
-	static const char *const names[] = { [FL_SIGN_UP] = "up",
-		[FL_SIGN_DOWN] = "down",
-		[FL_SIGN_DRAINING] = "drain",
-		[FL_SIGN_MAINTENANCE] = "maint" };
 	const struct fl_agent_weight *weight = &signals->agent_weight;
 
 	if (signals->agent == FL_SIGN_NONE)
 		return "";
 	snprintf(ret, AGENT_ROOM, weight->is_absolute ? "agent=%s,weight:%u " : "agent=%s,%u%% ",
-		names[signals->agent], weight->number);
+		fl_agent_sign_name(signals->agent), weight->number);
 	return ret;
 }
 

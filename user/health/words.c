@@ -140,8 +140,7 @@ struct leaving {
 	struct fl_health_key key;
 };
 
-static void look_leaving(
-	void *context, const struct fl_health_key *key, const struct fl_word *word)
+static void look_leaving(void *context, const struct fl_health_key *key, const struct fl_word *word)
 {
 	struct leaving *leaving = context;
 	const struct fl_health_key *endpoint = leaving->endpoint;
@@ -149,8 +148,7 @@ static void look_leaving(
 	(void)word;
 	if (strcmp(key->service, leaving->service) != 0)
 		return;
-	if (endpoint && (key->port != endpoint->port ||
-				memcmp(&key->addr, &endpoint->addr, sizeof(key->addr)) != 0))
+	if (endpoint && (key->port != endpoint->port || !fl_ip_equal(&key->addr, &endpoint->addr)))
 		return;
 	leaving->found = true;
 	leaving->key = *key;

@@ -435,6 +435,17 @@ const struct fl_endpoint *fl_service_endpoint_at(
 	return NULL;
 }
 
+const struct fl_endpoint *fl_service_endpoint_named(
+	const struct fl_service *service, const char *address)
+{
+	struct fl_ip addr;
+	uint16_t port;
+
+	if (fl_socket_parse(address, false, &addr, &port) < 0)
+		return NULL;
+	return fl_service_endpoint_at(service, &addr, port);
+}
+
 bool fl_endpoint_takes_flows(const struct fl_endpoint *endpoint)
 {
 	return endpoint->state == FL_UP && endpoint->weight > 0;

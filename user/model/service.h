@@ -140,6 +140,10 @@ bool fl_endpoint_takes_flows(const struct fl_endpoint *endpoint);
 /** The endpoint of an address. @param port  as declared: 0 = the frontend's @return NULL = none */
 const struct fl_endpoint *fl_service_endpoint_at(
 	const struct fl_service *service, const struct fl_ip *addr, uint16_t port);
+/** The same by its text (fl_socket_parse), with its port, or without one if it takes the
+ * frontend's. */
+const struct fl_endpoint *fl_service_endpoint_named(
+	const struct fl_service *service, const char *address);
 /** Its weight, as long as no endpoint of its service is in its slow start; then all are
  * scaled up, so that a part of weight 1 can be told from none. What is proportional to weights
  * does not notice. */

@@ -53,9 +53,9 @@ size_t fl_snapshot_position(const struct fl_snapshot *snapshot, const char *name
 
 struct fl_service *fl_snapshot_find(const struct fl_snapshot *snapshot, const char *name)
 {
-	size_t at = fl_snapshot_position(snapshot, name);
+	size_t at = snapshot ? fl_snapshot_position(snapshot, name) : 0;
 
-	if (at == snapshot->service_count || strcmp(snapshot->services[at]->name, name) != 0)
+	if (!snapshot || at == snapshot->service_count || strcmp(snapshot->services[at]->name, name) != 0)
 		return NULL;
 	return snapshot->services[at];
 }

@@ -32,7 +32,7 @@ struct fl_snapshot *fl_snapshot_ref(struct fl_snapshot *snapshot);
 /** NULL is welcome. */
 void fl_snapshot_unref(struct fl_snapshot *snapshot);
 
-/** By name. @return borrowed, or NULL */
+/** By name. NULL, as long as there is no snapshot, has no service. @return borrowed, or NULL */
 struct fl_service *fl_snapshot_find(const struct fl_snapshot *snapshot, const char *name);
 /** Where a name stands, or would stand: the first service that does not come before it. */
 size_t fl_snapshot_position(const struct fl_snapshot *snapshot, const char *name);

@@ -77,46 +77,31 @@ static int refuse_text(int r, const struct fl_problems *problems, struct fl_fail
 	return fl_fail(failure, -EINVAL, "%s", problems->items[first].message);
 }
 
-/* @param old  NULL = the service is new @param ret  NULL afterwards = it goes */
-static int change_service(const struct fl_service *old, const struct fl_local_change *change,
-	struct fl_failure *failure, struct fl_service **ret)
+/* Whether what is to be changed is there, and what is to be added is not. */
+static int check_place(const struct fl_service *old, const struct fl_local_change *change,
+	struct fl_failure *failure)
 {
-	const struct fl_patch patch = { change->text, change->length, FL_LOCAL_NAME };
-	struct fl_problems problems = { 0 };
-	int r;
+	bool adds = change->verb == FL_LOCAL_ADD, is_there = old;
 
-	if (!old == (change->verb != FL_LOCAL_ADD))
-		return refuse_service(change, old, failure);
-	if (change->verb == FL_LOCAL_DELETE)
-		return 0;
-	r = fl_service_patch(old, change->service, &patch, &problems, ret);
-	if (r < 0)
-		r = refuse_text(r, &problems, failure);
-	fl_problems_done(&problems);
-	return r;
-}
-
-static int change_endpoint(const struct fl_service *old, const struct fl_local_change *change,
-	struct fl_failure *failure, struct fl_service **ret)
-{
-	const struct fl_patch patch = { change->text, change->length, FL_LOCAL_NAME };
-	struct fl_problems problems = { 0 };
-	const struct fl_endpoint *endpoint;
-	int r;
-
+	if (!change->endpoint)
+		return is_there == adds ? refuse_service(change, is_there, failure) : 0;
 	if (!old)
 		return refuse_service(change, false, failure);
-	endpoint = fl_endpoint_at(old, change->endpoint);
-	if (!endpoint == (change->verb != FL_LOCAL_ADD))
-		return refuse_endpoint(change, endpoint, failure);
-	if (change->verb == FL_LOCAL_DELETE)
-		r = fl_endpoint_drop(old, change->endpoint, &patch, &problems, ret);
-	else
-		r = fl_endpoint_patch(old, change->endpoint, &patch, &problems, ret);
-	if (r < 0)
-		r = refuse_text(r, &problems, failure);
-	fl_problems_done(&problems);
-	return r;
+	is_there = fl_service_endpoint_named(old, change->endpoint);
+	return is_there == adds ? refuse_endpoint(change, is_there, failure) : 0;
+}
+
+/* @param old  NULL = the service is new @param ret  NULL afterwards = it goes */
+static int apply(const struct fl_service *old, const struct fl_local_change *change,
+	struct fl_problems *problems, struct fl_service **ret)
+{
+	const struct fl_patch patch = { change->text, change->length, FL_LOCAL_NAME };
+	bool deletes = change->verb == FL_LOCAL_DELETE;
+
+	if (!change->endpoint)
+		return deletes ? 0 : fl_service_patch(old, change->service, &patch, problems, ret);
+	return deletes ? fl_endpoint_drop(old, change->endpoint, &patch, problems, ret)
+		       : fl_endpoint_patch(old, change->endpoint, &patch, problems, ret);
 }
 
 /* The list with another service, or none, at a place. */
@@ -146,9 +131,15 @@ int fl_local_plan(const struct fl_registry *registry, const struct fl_local_chan
 	size_t at = find(services, change->service);
 	struct fl_service *old = at < services->count ? services->items[at] : NULL;
 	struct fl_service *changed = NULL;
-	int r = change->endpoint ? change_endpoint(old, change, failure, &changed)
-				 : change_service(old, change, failure, &changed);
+	struct fl_problems problems = { 0 };
+	int r = check_place(old, change, failure);
 
+	if (r == 0) {
+		r = apply(old, change, &problems, &changed);
+		if (r < 0)
+			r = refuse_text(r, &problems, failure);
+	}
+	fl_problems_done(&problems);
 	*ret = (fl_service_vec){ 0 };
 	if (r == 0 && replace(services, at, changed, ret) < 0)
 		r = fl_fail(failure, -ENOMEM, "out of memory");

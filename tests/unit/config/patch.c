@@ -189,20 +189,20 @@ Test(config_patch, endpoints_come_change_and_go)
 
 	cr_assert_eq(fl_endpoint_patch(service, "[2001:db8::1]:80", &patch, &problems, &more), 0);
 	cr_expect_eq(more->endpoint_count, 3);
-	cr_expect_eq(fl_endpoint_at(more, "[2001:db8::1]:80")->weight, 3);
-	cr_expect_eq(fl_endpoint_at(more, "192.0.2.1:80")->weight, 2, "the others stay");
+	cr_expect_eq(fl_service_endpoint_named(more, "[2001:db8::1]:80")->weight, 3);
+	cr_expect_eq(fl_service_endpoint_named(more, "192.0.2.1:80")->weight, 2, "the others stay");
 
 	patch = patch_of("{ zone: null, weight: 0 }");
 	cr_assert_eq(fl_endpoint_patch(more, "192.0.2.1:80", &patch, &problems, &other), 0);
 	cr_expect_eq(other->endpoint_count, 3);
-	cr_expect_eq(fl_endpoint_at(other, "192.0.2.1:80")->weight, 0);
-	cr_expect_null(fl_endpoint_at(other, "192.0.2.1:80")->zone);
-	cr_expect_str_eq(fl_endpoint_at(other, "[2001:db8::1]:80")->zone, "b");
+	cr_expect_eq(fl_service_endpoint_named(other, "192.0.2.1:80")->weight, 0);
+	cr_expect_null(fl_service_endpoint_named(other, "192.0.2.1:80")->zone);
+	cr_expect_str_eq(fl_service_endpoint_named(other, "[2001:db8::1]:80")->zone, "b");
 
 	cr_assert_eq(fl_endpoint_drop(other, "192.0.2.1:80", &patch, &problems, &fewer), 0);
 	cr_expect_eq(fewer->endpoint_count, 2);
-	cr_expect_null(fl_endpoint_at(fewer, "192.0.2.1:80"));
-	cr_expect_not_null(fl_endpoint_at(fewer, "192.0.2.2:80"));
+	cr_expect_null(fl_service_endpoint_named(fewer, "192.0.2.1:80"));
+	cr_expect_not_null(fl_service_endpoint_named(fewer, "192.0.2.2:80"));
 	cr_expect_eq(fewer->panic_percent, 30);
 
 	cr_expect_eq(problems.count, 0);
