@@ -35,6 +35,14 @@ def net(request):
     assert network.left_behind() == []
 
 
+@pytest.fixture
+def clients(net):
+    """Clients of one story."""
+    clients = lab.Clients(net)
+    yield clients
+    clients.process.kill()
+
+
 @pytest.fixture(scope="module")
 def cgroup():
     """Where node paths of the module's stories are."""

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lab import PATIENCE_S, PORT, VIP4, Agent, Clients, service, services, wait_until, web
+from lab import PATIENCE_S, PORT, VIP4, Agent, service, services, wait_until, web
 
 pytestmark = pytest.mark.sanitised
 TO = [VIP4, PORT]
@@ -23,13 +23,6 @@ def servers(net):
 @pytest.fixture(scope="module")
 def agent(net, servers):
     return Agent(net).start()
-
-
-@pytest.fixture
-def clients(net):
-    clients = Clients(net)
-    yield clients
-    clients.process.kill()
 
 
 def end(process):

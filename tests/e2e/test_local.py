@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from lab import PORT, VIP4, Agent, Clients, service, services, wait_until
+from lab import PORT, VIP4, Agent, service, services, wait_until
 
 pytestmark = pytest.mark.sanitised
 TO = [VIP4, PORT]
@@ -19,13 +19,6 @@ def agent(net):
     agent = Agent(net)
     agent.declare("other.yaml", services(service("other", ["10.200.0.99:80/tcp"], [("192.0.2.13:80", 1)])))
     return agent.start()
-
-
-@pytest.fixture
-def clients(net):
-    clients = Clients(net)
-    yield clients
-    clients.process.kill()
 
 
 @pytest.fixture(autouse=True)

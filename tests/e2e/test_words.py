@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lab import FAIRLEAD, PATIENCE_S, PORT, VIP4, Agent, Clients, wait_until, web
+from lab import FAIRLEAD, PATIENCE_S, PORT, VIP4, Agent, wait_until, web
 
 pytestmark = pytest.mark.sanitised
 TO = [VIP4, PORT]
@@ -19,13 +19,6 @@ def agent(net):
     agent = Agent(net)
     agent.declare("web.yaml", web({1: 1, 2: 1, 3: 1}))
     return agent.start()
-
-
-@pytest.fixture
-def clients(net):
-    clients = Clients(net)
-    yield clients
-    clients.process.kill()
 
 
 @pytest.fixture(autouse=True)
