@@ -57,11 +57,11 @@ enum bench_part {
 	BENCH_PACKETS = 1, /**< programs behind the feeder, and the edge program's stages */
 	BENCH_LIVE = 2,    /**< frames over veth */
 	/* What the agent does, of which each prints its table and returns it as JSON. */
-	BENCH_SCALE = 4,   /**< single changes among very many services */
-	BENCH_RELOAD = 8,  /**< a registry's file is saved, and the kernel follows */
-	BENCH_WRITES = 16, /**< rows and slots of maps */
-	BENCH_BUILDS = 32, /**< Maglev tables */
-	BENCH_CHECKS = 64, /**< probes of very many endpoints */
+	BENCH_SCALE = 4,    /**< single changes among very many services */
+	BENCH_RELOAD = 8,   /**< a registry's file is saved, and the kernel follows */
+	BENCH_WRITES = 16,  /**< rows and slots of maps */
+	BENCH_BUILDS = 32,  /**< Maglev tables */
+	BENCH_CHECKS = 64,  /**< probes of very many endpoints */
 	BENCH_NODE = 256,   /**< connections that start on the node */
 	BENCH_CONSUL = 128, /**< very many services read from a Consul over HTTP */
 };

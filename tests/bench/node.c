@@ -54,8 +54,8 @@ struct subject {
 	char name[48];
 	struct http_target target[ENDPOINTS];
 	unsigned targets;
-	const char *cgroup;  /* with a node path; NULL = none */
-	const char *missing; /* what is not installed; NULL = it is there */
+	const char *cgroup;        /* with a node path; NULL = none */
+	const char *missing;       /* what is not installed; NULL = it is there */
 	const struct rival *rival; /* NULL = it is none */
 	struct measured brief, keep;
 };

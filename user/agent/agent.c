@@ -91,8 +91,7 @@ static void on_tick(uv_timer_t *timer)
 	if (next_ms < 0)
 		say_failure("the nat table cannot grow", &failure);
 	fl_agent_heed_deadlines(agent);
-	if (fl_ramps_next_ms(agent->ramps) &&
-		fl_clock_real_ms() >= fl_ramps_next_ms(agent->ramps))
+	if (fl_ramps_next_ms(agent->ramps) && fl_clock_real_ms() >= fl_ramps_next_ms(agent->ramps))
 		fl_agent_schedule(agent);
 	if (fl_health_is_stale(agent->health))
 		fl_agent_schedule(agent);

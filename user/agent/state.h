@@ -71,7 +71,7 @@ struct fl_agent {
 	struct fl_target *target; /**< NULL = no path at all */
 	struct fl_node_path node_path;
 	struct fl_node_events *node_events; /**< NULL = no node path */
-	struct fl_pools *pools;   /**< NULL = no node path */
+	struct fl_pools *pools;             /**< NULL = no node path */
 	struct fl_stale *stale;   /**< NULL = no node path, or it cannot close connections */
 	struct fl_closer *closer; /**< likewise */
 	bool walk_again;          /**< something was due while a walk was under way */
@@ -88,9 +88,13 @@ struct fl_agent {
 	struct fl_heartbeats *heartbeats;
 	struct fl_checker *checker; /**< NULL = nothing is probed */
 	uint64_t word_deadline_ms;  /**< the nearest of the operator's words; 0 = none */
-	enum { FL_ROAD_UNKNOWN, FL_ROAD_THERE, FL_ROAD_REFUSED } road; /**< of probes, see roads.h */
-	uint64_t apply_turns;       /**< slices of the loop's time that applies have had, ever */
-	bool wanted;                /**< something was published since the last merge */
+	enum {
+		FL_ROAD_UNKNOWN,
+		FL_ROAD_THERE,
+		FL_ROAD_REFUSED
+	} road;               /**< of probes, see roads.h */
+	uint64_t apply_turns; /**< slices of the loop's time that applies have had, ever */
+	bool wanted;          /**< something was published since the last merge */
 	struct fl_applying applying;
 	struct fl_snapshot *applied; /**< NULL before the first */
 	uint64_t generation;         /**< of the snapshot applied */

@@ -299,11 +299,13 @@ static void check_road(
 {
 	if (service->forward != FL_IPIP)
 		fl_problem_add(reader->problems, place,
-			"services.check.through: tunnel is the road of services in mode ipip, expected "
+			"services.check.through: tunnel is the road of services in mode ipip, "
+			"expected "
 			"direct, or forward: ipip");
 	else if (service->check.port)
 		fl_problem_add(reader->problems, place,
-			"services.check.port: in the tunnel it is the frontend's, expected it to be "
+			"services.check.port: in the tunnel it is the frontend's, expected it to "
+			"be "
 			"absent, or through: direct");
 }
 

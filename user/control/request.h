@@ -27,11 +27,11 @@ struct fl_request {
 	char word[16];                 /**< of ?word=; these three likewise */
 	char weight[16];
 	char deadline[16];
-	char note[256];                /**< of ?note= */
-	char change[16];               /**< of ?change= */
-	const char *body;              /**< of pages that take one; NULL = none */
+	char note[256];   /**< of ?note= */
+	char change[16];  /**< of ?change= */
+	const char *body; /**< of pages that take one; NULL = none */
 	size_t body_length;
-	bool head_only;                /**< HEAD: the body is not sent */
+	bool head_only;   /**< HEAD: the body is not sent */
 	bool openmetrics; /**< the Accept header prefers application/openmetrics-text */
 };
 

@@ -18,7 +18,8 @@
 /*
  * The life of a request: libmicrohttpd calls on_request when the headers are
  * there (check_request refuses what is wrong), again for pieces of a body (which
- * most pages have no use for: they are thrown away), and once more at its end. Then the page is looked up. Its
+ * most pages have no use for: they are thrown away), and once more at its end.
+ * Then the page is looked up. Its
  * first half answers on the spot; with a second half, the connection is
  * suspended until a worker thread has written it, and on_request is called once
  * more to send it.

@@ -11,9 +11,9 @@
 /** "2026-01-02T03:04:05.678Z" with NUL. */
 #define FL_TIME_TEXT 32
 
-uint64_t fl_clock_real_ms(void);  /**< CLOCK_REALTIME, for people */
-uint64_t fl_clock_mono_ns(void);  /**< CLOCK_MONOTONIC, for durations */
-uint32_t fl_clock_boot_s(void);   /**< CLOCK_BOOTTIME in seconds: what the programs store */
+uint64_t fl_clock_real_ms(void); /**< CLOCK_REALTIME, for people */
+uint64_t fl_clock_mono_ns(void); /**< CLOCK_MONOTONIC, for durations */
+uint32_t fl_clock_boot_s(void);  /**< CLOCK_BOOTTIME in seconds: what the programs store */
 
 /** RFC 3339, UTC, with or without milliseconds. @return `buffer` */
 char *fl_time_format_ms(uint64_t real_ms, char buffer[FL_TIME_TEXT]);

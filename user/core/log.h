@@ -32,16 +32,17 @@ struct fl_log_field {
 	};
 };
 
-#define FL_STR(k, v) ((struct fl_log_field){ .key = (k), .kind = FL_FIELD_STRING, .string = (v) })
-#define FL_INT(k, v) ((struct fl_log_field){ .key = (k), .kind = FL_FIELD_INT, .i = (v) })
+#define FL_STR(k, v)  ((struct fl_log_field){ .key = (k), .kind = FL_FIELD_STRING, .string = (v) })
+#define FL_INT(k, v)  ((struct fl_log_field){ .key = (k), .kind = FL_FIELD_INT, .i = (v) })
 #define FL_UINT(k, v) ((struct fl_log_field){ .key = (k), .kind = FL_FIELD_UINT, .u = (v) })
-#define FL_DBL(k, v) ((struct fl_log_field){ .key = (k), .kind = FL_FIELD_DOUBLE, .d = (v) })
+#define FL_DBL(k, v)  ((struct fl_log_field){ .key = (k), .kind = FL_FIELD_DOUBLE, .d = (v) })
 /** The text of an errno, given positive or negative. */
 #define FL_ERR(code) FL_STR("err", fl_log_errno(code))
 
 /** Write one line if `level` is to be shown. */
 #define fl_log(level, area, message, ...)                                                          \
-	fl_log_write(level, area, message, (struct fl_log_field[]){ __VA_ARGS__ __VA_OPT__(, ) { 0 } })
+	fl_log_write(                                                                              \
+		level, area, message, (struct fl_log_field[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } })
 
 /** As fl_log, with the fields as an array that ends with a NULL key. */
 void fl_log_write(enum fl_log_level level, const char *area, const char *message,

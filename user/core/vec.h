@@ -23,8 +23,9 @@
 #define fl_vec_push(v)                                                                             \
 	((__typeof__((v)->items))(fl_vec_grow((void **)&(v)->items, &(v)->count, &(v)->room,       \
 					  sizeof(*(v)->items)) < 0                                 \
-			? NULL                                                                     \
-			: memset(&(v)->items[(v)->count - 1], 0, sizeof(*(v)->items))))
+					  ? NULL                                                   \
+					  : memset(&(v)->items[(v)->count - 1], 0,                 \
+						    sizeof(*(v)->items))))
 
 /** Free the array itself; what its elements own is the caller's to free first. */
 #define fl_vec_done(v)                                                                             \

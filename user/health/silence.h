@@ -11,8 +11,9 @@
  *
  * In nat answers pass by: an opening is answered, refused (by RST, or by an ICMP error that says
  * that nobody gets there), or meets silence. UDP has no openings, and silence means nothing
- * there: its flows are answered or refused. In tunnel modes answers do not pass by, but a client that hears nothing sends nothing but openings, so
- * other packets are the sign that openings were answered.
+ * there: its flows are answered or refused. In tunnel modes answers do not pass by, but a
+ * client that hears nothing sends nothing but openings, so other packets are the sign that
+ * openings were answered.
  *
  * The conclusion is a careful one: an endpoint fails when `max_fails` openings failed within
  * `fail_timeout` (nginx's words) and none at all succeeded. It is left out for as long as the

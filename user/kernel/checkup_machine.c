@@ -124,7 +124,8 @@ static void check_forwarding(struct fl_checkup *checkup)
 	fl_checkup_number("/proc/sys/net/ipv4/ip_forward", &v4);
 	fl_checkup_number("/proc/sys/net/ipv6/conf/all/forwarding", &v6);
 	if (v4 && v6)
-		fl_checkup_add(checkup, "forwarding", NULL, FL_CHECK_OK, NULL, "on for IPv4 and IPv6");
+		fl_checkup_add(
+			checkup, "forwarding", NULL, FL_CHECK_OK, NULL, "on for IPv4 and IPv6");
 	else
 		fl_checkup_add(checkup, "forwarding", NULL, FL_CHECK_WARN,
 			"nat asks the kernel for the way back to clients, which answers only then: "

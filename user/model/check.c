@@ -93,9 +93,8 @@ static bool is_same_kind(const struct fl_check *a, const struct fl_check *b)
 static bool is_same_question(const struct fl_check *a, const struct fl_check *b)
 {
 	return a->port == b->port && fl_ip_equal(&a->source, &b->source) &&
-	       a->through_tunnel == b->through_tunnel &&
-	       fl_text_is_same(a->method, b->method) && fl_text_is_same(a->host, b->host) &&
-	       fl_text_is_same(a->send, b->send) &&
+	       a->through_tunnel == b->through_tunnel && fl_text_is_same(a->method, b->method) &&
+	       fl_text_is_same(a->host, b->host) && fl_text_is_same(a->send, b->send) &&
 	       fl_pairs_equal(a->headers, a->header_count, b->headers, b->header_count);
 }
 

@@ -57,7 +57,7 @@ struct fl_check {
 	char *contains; /**< tcp, udp, http, https: must be in the answer; NULL = anything goes */
 	char *tls_ca, *tls_cert, *tls_key; /**< files; NULL = the system's, none, in tls_cert */
 	bool tls_unverified;               /**< any certificate will do */
-	bool through_tunnel; /**< ask the frontend, in the tunnel to the endpoint */
+	bool through_tunnel;               /**< ask the frontend, in the tunnel to the endpoint */
 
 	uint32_t interval_ms;      /**< from the begin of one probe to that of the next */
 	uint32_t timeout_ms;       /**< of one probe */

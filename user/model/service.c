@@ -38,8 +38,9 @@ struct fl_service *fl_service_new(const char *name)
 	service->settle_tcp_s = FL_SETTLE_TCP_DEFAULT_S;
 	service->settle_udp_s = FL_SETTLE_UDP_DEFAULT_S;
 	service->stale_s = FL_STALE_KEEP;
-	service->slow_start = (struct fl_slow_start){ .aggression_hundredths = FL_AGGRESSION_DEFAULT,
-		.min_percent = FL_MIN_PERCENT_DEFAULT };
+	service->slow_start =
+		(struct fl_slow_start){ .aggression_hundredths = FL_AGGRESSION_DEFAULT,
+			.min_percent = FL_MIN_PERCENT_DEFAULT };
 	service->max_fails = FL_MAX_FAILS_DEFAULT;
 	service->fail_timeout_s = FL_FAIL_TIMEOUT_DEFAULT;
 	service->max_ejected_percent = FL_MAX_EJECTED_DEFAULT;
@@ -535,9 +536,9 @@ uint32_t fl_service_table_size(const struct fl_service *service, enum fl_family 
 static bool is_same_endpoint(const struct fl_endpoint *a, const struct fl_endpoint *b)
 {
 	return a->port == b->port && a->weight == b->weight && a->share == b->share &&
-	       a->ramp == b->ramp && a->state == b->state &&
-	       a->backup == b->backup && fl_ip_equal(&a->addr, &b->addr) &&
-	       fl_text_is_same(a->zone, b->zone) && fl_text_is_same(a->node, b->node);
+	       a->ramp == b->ramp && a->state == b->state && a->backup == b->backup &&
+	       fl_ip_equal(&a->addr, &b->addr) && fl_text_is_same(a->zone, b->zone) &&
+	       fl_text_is_same(a->node, b->node);
 }
 
 bool fl_service_chooses_alike(const struct fl_service *a, const struct fl_service *b)
@@ -560,8 +561,9 @@ bool fl_service_equal(const struct fl_service *a, const struct fl_service *b)
 		a->heartbeat_ms != b->heartbeat_ms ||
 		a->slow_start.window_s != b->slow_start.window_s ||
 		a->slow_start.aggression_hundredths != b->slow_start.aggression_hundredths ||
-		a->slow_start.min_percent != b->slow_start.min_percent || a->min_healthy != b->min_healthy ||
-		a->in_panic != b->in_panic || !fl_check_equal(&a->check, &b->check))
+		a->slow_start.min_percent != b->slow_start.min_percent ||
+		a->min_healthy != b->min_healthy || a->in_panic != b->in_panic ||
+		!fl_check_equal(&a->check, &b->check))
 		return false;
 	for (size_t i = 0; i < a->frontend_count; i++)
 		if (!is_same_frontend(&a->frontends[i], &b->frontends[i]))

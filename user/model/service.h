@@ -80,7 +80,7 @@ struct fl_service {
 	size_t family_endpoints[FL_FAMILIES]; /**< endpoints of each family; counted by finish */
 	struct fl_registration registration;  /**< how it is written into a registry, if it is */
 	uint32_t min_healthy;                 /**< endpoints up below which all are used; 0 = off */
-	bool in_panic;         /**< of an overlay: too few are up, and all are used */
+	bool in_panic; /**< of an overlay: too few are up, and all are used */
 	struct fl_slow_start slow_start;
 	uint32_t heartbeat_ms; /**< within which each endpoint sends one; 0 = none is expected */
 	struct fl_check check; /**< how its endpoints are probed, if they are */

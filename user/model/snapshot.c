@@ -55,7 +55,8 @@ struct fl_service *fl_snapshot_find(const struct fl_snapshot *snapshot, const ch
 {
 	size_t at = snapshot ? fl_snapshot_position(snapshot, name) : 0;
 
-	if (!snapshot || at == snapshot->service_count || strcmp(snapshot->services[at]->name, name) != 0)
+	if (!snapshot || at == snapshot->service_count ||
+		strcmp(snapshot->services[at]->name, name) != 0)
 		return NULL;
 	return snapshot->services[at];
 }

@@ -294,8 +294,7 @@ static int on_socket(void *context, curl_socket_t fd, curlsocktype purpose)
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (call->once)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	if (call->mark &&
-		setsockopt(fd, SOL_SOCKET, SO_MARK, &call->mark, sizeof(call->mark)) < 0)
+	if (call->mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &call->mark, sizeof(call->mark)) < 0)
 		return CURL_SOCKOPT_ERROR;
 	return CURL_SOCKOPT_OK;
 }

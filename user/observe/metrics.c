@@ -66,9 +66,8 @@ static void put_snapshot(struct writer *w)
 
 	if (applied)
 		put_single(w, &age,
-			now_ms > w->view->applied_ms
-				? (double)(now_ms - w->view->applied_ms) / 1000
-				: 0);
+			now_ms > w->view->applied_ms ? (double)(now_ms - w->view->applied_ms) / 1000
+						     : 0);
 	put_single(w, &ready, !w->view->not_ready);
 	put_single(w, &generation, applied ? (double)applied->generation : 0);
 	put_single(w, &services, applied ? (double)applied->service_count : 0);

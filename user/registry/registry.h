@@ -11,7 +11,8 @@
 struct fl_registry_set {
 	struct fl_registry **registries; /**< in order of precedence */
 	size_t count;
-	struct fl_registry_config *local; /**< of the one that no configuration names; see local.h */
+	struct fl_registry_config
+		*local; /**< of the one that no configuration names; see local.h */
 	uv_loop_t *loop;
 	uint32_t calm_ms;               /**< FL_GUARD_CALM_MS */
 	void (*changed)(void *context); /**< something was published; called on the loop */

@@ -115,7 +115,8 @@ Test(cli_parse, what_is_wrong)
 		{ "fairlead", "an object is missing", false },
 		{ "fairlead -j", "an object is missing", true },
 		{ "fairlead foo", "there is no object \"foo\"", false },
-		{ "fairlead service add web", "service add needs NAME FRONTEND... [KEY=VALUE]...", false },
+		{ "fairlead service add web", "service add needs NAME FRONTEND... [KEY=VALUE]...",
+			false },
 		{ "fairlead servicex list", "there is no object \"servicex\"", false },
 		{ "fairlead Service list", "there is no object \"Service\"", false },
 		{ "fairlead service", "service needs a command", false },
@@ -133,10 +134,12 @@ Test(cli_parse, what_is_wrong)
 		{ "fairlead e up web x --deadline 5m", "endpoint up takes no option --deadline",
 			false },
 		{ "fairlead e drain web x --deadline 5",
-			"--deadline \"5\" is no duration, expected seconds or more with a unit (90s, 5m)",
+			"--deadline \"5\" is no duration, expected seconds or more with a unit "
+			"(90s, 5m)",
 			false },
 		{ "fairlead -j e drain web x --quiet 1500ms",
-			"--quiet \"1500ms\" is no duration, expected seconds or more with a unit (90s, 5m)",
+			"--quiet \"1500ms\" is no duration, expected seconds or more with a unit "
+			"(90s, 5m)",
 			true },
 		{ "fairlead --json=yes status", "there is no option --json=yes", false },
 	};

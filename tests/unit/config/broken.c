@@ -214,7 +214,8 @@ static const struct row {
 		{ "6:3: services.check.port: in the tunnel it is the frontend's" } },
 	{ "a command through the tunnel",
 		WEB FRONTENDS ENDPOINTS "  check: {exec: [/bin/true], through: tunnel}\n",
-		{ "5:30: services.check.through: goes with http, https, tcp, udp and grpc, not with "
+		{ "5:30: services.check.through: goes with http, https, tcp, udp and grpc, not "
+		  "with "
 		  "exec" } },
 	{ "another road", WEB FRONTENDS ENDPOINTS "  check: {tcp: true, through: tunel}\n",
 		{ "5:31: services.check.through: tunel is none of what it can be" } },
@@ -429,9 +430,11 @@ static const struct row {
 		{ "5:17: services.settle.tcp: 1m1h is no duration",
 			"5:28: services.settle.udp: 15min is no duration" } },
 	{ "a slow start that cannot be",
-		WEB FRONTENDS ENDPOINTS "  slow_start: {window: 4s, aggression: 0, min_weight: 0}\n",
+		WEB FRONTENDS ENDPOINTS
+		"  slow_start: {window: 4s, aggression: 0, min_weight: 0}\n",
 		{ "5:24: services.slow_start.window: 4s is out of range",
-			"5:40: services.slow_start.aggression: 0 is out of range, expected a number "
+			"5:40: services.slow_start.aggression: 0 is out of range, expected a "
+			"number "
 			"0.1-100.0 with at most two decimals",
 			"5:55: services.slow_start.min_weight: 0 is out of range" } },
 	{ "an aggression of too many decimals",

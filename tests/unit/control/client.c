@@ -47,14 +47,15 @@ Test(control_client, asks_for_a_change)
 
 	test_view_hold(view);
 	server = test_server_start(view, false, NULL);
-	cr_assert_eq(fl_client_post(test_server_socket(server), path, NULL, &failure, &value), 0, "%s",
-		failure.message);
+	cr_assert_eq(fl_client_post(test_server_socket(server), path, NULL, &failure, &value), 0,
+		"%s", failure.message);
 	cr_expect(json_is_null(json_object_get(value, "held")));
 	json_decref(value);
-	cr_expect_eq(fl_client_post(test_server_socket(server), path, NULL, &failure, &value), -EALREADY);
+	cr_expect_eq(fl_client_post(test_server_socket(server), path, NULL, &failure, &value),
+		-EALREADY);
 	cr_expect_str_eq(failure.message, "nothing is held back in registry files");
-	cr_expect_eq(
-		fl_client_post(test_server_socket(server), "/api/v1/registries", NULL, &failure, &value),
+	cr_expect_eq(fl_client_post(test_server_socket(server), "/api/v1/registries", NULL,
+			     &failure, &value),
 		-EINVAL);
 	test_server_stop(server);
 	test_view_free(view);

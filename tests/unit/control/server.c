@@ -472,7 +472,8 @@ Test(control_server, changes_are_made_over_the_unix_socket_only)
 }
 
 #define LOCAL(arguments, length, body)                                                             \
-	"POST /api/v1/local?" arguments " HTTP/1.1\r\n" HOST "Content-Length: " length "\r\n\r\n" body
+	"POST /api/v1/local?" arguments " HTTP/1.1\r\n" HOST "Content-Length: " length             \
+	"\r\n\r\n" body
 
 Test(control_server, a_body_reaches_the_page_that_takes_one)
 {

@@ -71,7 +71,8 @@ Test(question, of_a_process_of_the_node)
 		{ "tcp", "node", "10.0.0.10:80", NULL, false },
 		{ "udp", "node@192.0.2.7", "10.0.0.10:80", NULL, true },
 		{ "tcp", "node@2001:db8::7", "[2001:db8::10]:80", NULL, true },
-		{ "tcp", "node@192.0.2.7:80", "10.0.0.10:80", "expected node or node@ADDRESS", false },
+		{ "tcp", "node@192.0.2.7:80", "10.0.0.10:80", "expected node or node@ADDRESS",
+			false },
 		{ "tcp", "node@", "10.0.0.10:80", "expected node or node@ADDRESS", false },
 		{ "tcp", "node@2001:db8::7", "10.0.0.10:80", "different address families", false },
 		{ "icmp", "node", "10.0.0.10:80", "is no protocol", false },
@@ -81,8 +82,8 @@ Test(question, of_a_process_of_the_node)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fl_question question = { 0 };
-		int r = fl_question_parse_node(rows[i].proto, rows[i].source, rows[i].frontend,
-			&question, &failure);
+		int r = fl_question_parse_node(
+			rows[i].proto, rows[i].source, rows[i].frontend, &question, &failure);
 
 		cr_expect(fl_question_is_of_node(rows[i].source), "row %zu", i);
 		cr_expect_eq(r == 0, !rows[i].error, "row %zu", i);

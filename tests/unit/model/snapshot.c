@@ -182,7 +182,8 @@ Test(model_snapshot, what_was_registered_comes_back_in_silence)
 	struct world w = { 0 };
 
 	declare(&w, 0, "a.yaml", (const char *const[]){ "web 10.0.0.1:80/tcp 1", NULL });
-	declare(&w, 1, "consul service web", (const char *const[]){ "web 10.0.0.1:80/tcp 2", NULL });
+	declare(&w, 1, "consul service web",
+		(const char *const[]){ "web 10.0.0.1:80/tcp 2", NULL });
 	w.services[0].items[0]->registration.registry = strdup("shop");
 	free(w.services[1].items[0]->registry);
 	w.services[1].items[0]->registry = strdup("shop");

@@ -10,7 +10,8 @@
 
 static const struct fl_environment environment = { .host_name = "n1" };
 
-#define REGISTRIES "registries: [ consul: { name: shop }, file: { path: /nonexistent/services.d } ]\n"
+#define REGISTRIES                                                                                 \
+	"registries: [ consul: { name: shop }, file: { path: /nonexistent/services.d } ]\n"
 #define SERVICE(word)                                                                              \
 	"services: [{name: web, frontends: ['10.0.0.1:80/tcp'], register: " word                   \
 	", endpoints: [{address: 192.0.2.1}]}]\n"
@@ -20,8 +21,8 @@ static struct fl_config *parse(const char *text)
 	struct fl_problems problems = { 0 };
 	struct fl_config *config = NULL;
 
-	cr_assert_eq(fl_config_parse(text, strlen(text), "t.yaml", &environment, &problems, &config),
-		0);
+	cr_assert_eq(
+		fl_config_parse(text, strlen(text), "t.yaml", &environment, &problems, &config), 0);
 	fl_problems_done(&problems);
 	return config;
 }
@@ -31,7 +32,8 @@ Test(registry_written, only_some_registries_are)
 	struct fl_config *config = parse(REGISTRIES);
 
 	cr_expect(fl_registry_is_written(config, "shop"));
-	cr_expect_not(fl_registry_is_written(config, "file"), "a file is nobody's but the operator's");
+	cr_expect_not(
+		fl_registry_is_written(config, "file"), "a file is nobody's but the operator's");
 	cr_expect_not(fl_registry_is_written(config, "consul"), "that is its type");
 	fl_config_free(config);
 }
